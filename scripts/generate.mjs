@@ -1,0 +1,36 @@
+// Writes src/gen from proto/: the message types (proto-loader-gen-types) and each schema as JSON, so that the bundle
+// needs no .proto beside it and the log redactor can see csi_secret (proto-loader's descriptors drop it).
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import protobuf from 'protobufjs';
+
+const out = process.argv[2] ?? 'src/gen';
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+execFileSync(
+  'node_modules/.bin/proto-loader-gen-types',
+  [
+    '--longs=String',
+    '--enums=String',
+    '--defaults',
+    '--oneofs',
+    '--keepCase',
+    '--includeComments',
+    '--grpcLib=@grpc/grpc-js',
+    '--importFileExtension=.js',
+    '--targetFileExtension=.ts',
+    '-I',
+    'proto',
+    '-O',
+    out,
+    '--',
+    'csi.proto',
+  ],
+  { stdio: 'inherit' },
+);
+// protobufjs ships descriptor.proto as JSON but, unlike its other common files, does not register it by itself.
+const descriptor = createRequire(import.meta.url)('protobufjs/google/protobuf/descriptor.json');
+protobuf.common('descriptor', descriptor.nested.google.nested.protobuf.nested);
+const root = await new protobuf.Root().load('proto/csi.proto', { keepCase: true });
+writeFileSync(`${out}/csi.json`, `${JSON.stringify(root.toJSON())}\n`);

@@ -1,0 +1,44 @@
+// npm test: everything that needs no Kubernetes. `npm test -- unit gluster` runs these parts alone; test/runner has them.
+import {
+  build,
+  ensureDebianPackages,
+  ensureNpmPackages,
+  main,
+  requireGo,
+  requireNode,
+  requireRoot,
+  runTypeScript,
+  SetupError,
+} from './lib/setup.mjs';
+
+/** What a part needs besides the npm packages. */
+const NEEDS = {
+  build: [],
+  generated: [],
+  format: [],
+  lint: [],
+  types: [],
+  unit: ['dist'],
+  gluster: ['dist', 'gluster'],
+  sanity: ['dist', 'gluster', 'go'],
+  'project-quota': ['dist', 'gluster'],
+};
+
+await main((args) => {
+  const started = performance.now();
+  const parts = new Set(args.length > 0 ? args : Object.keys(NEEDS));
+  const unknown = [...parts].filter((part) => !Object.hasOwn(NEEDS, part));
+  if (unknown.length > 0) {
+    throw new SetupError(`${unknown.join(', ')}: no such part; there is ${Object.keys(NEEDS).join(', ')}`);
+  }
+  const needs = new Set([...parts].flatMap((part) => NEEDS[part]));
+  requireNode();
+  if (needs.has('gluster')) requireRoot('The test of real GlusterFS');
+  if (needs.has('go')) requireGo('csi-sanity');
+  ensureNpmPackages();
+  if (needs.has('gluster')) ensureDebianPackages('gluster', 'tests');
+  if (needs.has('dist') && !parts.has('build')) build();
+  return runTypeScript('test/runner/main.ts', [...parts], {
+    KAYAL_TEST_SETUP_MS: String(Math.round(performance.now() - started)),
+  });
+});

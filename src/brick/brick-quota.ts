@@ -1,0 +1,37 @@
+import { dirname } from 'node:path';
+import { isErrno } from '../base/errors.js';
+import type { IoWorkers } from '../linux/io-workers.js';
+import { supported } from '../linux/project-quota.js';
+import { Tree } from '../linux/tree.js';
+import type { ManagedPoolConfig } from '../pools/types.js';
+import type { MechanismName } from '../quota/mechanism.js';
+
+/** The nearest directory that exists: a brick of a new pool is only made when the pool starts. */
+async function openNearest(io: IoWorkers, key: string, path: string): Promise<Tree> {
+  for (let at = path; ; at = dirname(at)) {
+    try {
+      return await Tree.open(io, key, at);
+    } catch (error) {
+      if (at === '/' || !isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+    }
+  }
+}
+
+async function hasProjectQuota(io: IoWorkers, key: string, brick: string): Promise<boolean> {
+  const tree = await openNearest(io, key, brick);
+  try {
+    return (await supported(tree)).ok;
+  } finally {
+    await tree.close();
+  }
+}
+
+/**
+ * The mechanism that the graph of a new managed pool is built for. `auto`: project quota where every brick's
+ * filesystem has it, else GlusterFS' own quota, which every version and filesystem has (design: project, gluster, simple).
+ */
+export async function brickQuota(config: ManagedPoolConfig, io: IoWorkers): Promise<MechanismName> {
+  if (config.quota !== 'auto') return config.quota;
+  const found = await Promise.all(config.bricks.map((brick) => hasProjectQuota(io, `${config.name}#bricks`, brick)));
+  return found.every(Boolean) ? 'project' : 'gluster';
+}

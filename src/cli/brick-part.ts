@@ -1,0 +1,31 @@
+import { LocalBricks } from '../brick/local-bricks.js';
+import type { ManagedPool } from '../gluster/managed-pool.js';
+import type { Part } from './part.js';
+import { statePath, type Runtime } from './runtime.js';
+
+export interface BrickPart extends Part {
+  readonly managed: (pool: string) => ManagedPool | undefined;
+  /** Names the pools that must go on after this process, because pods use them. */
+  keepWhile(publishedPools: () => Promise<ReadonlySet<string>>): void;
+}
+
+/** The bricks of the managed pools on this machine. */
+export function createBrickPart(runtime: Runtime): BrickPart {
+  const bricks = new LocalBricks({ directory: statePath(runtime, 'managed'), io: runtime.io, log: runtime.log });
+  let published: () => Promise<ReadonlySet<string>> = () => Promise.resolve(new Set());
+  return {
+    services: [],
+    managed: (pool) => bricks.get(pool),
+    keepWhile: (publishedPools) => {
+      published = publishedPools;
+    },
+    apply: (config) => bricks.apply(config),
+    stop: async () => {
+      const used = await published();
+      for (const pool of used) {
+        runtime.log.warn({ pool }, 'volumes of the pool are published: its bricks go on, the next start adopts them');
+      }
+      await bricks.stop(bricks.names().filter((name) => !used.has(name)));
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import type { FlagName } from './flag-table.js';
+
+/** One thing that `kayal` does; its words are what follows `kayal` on the command line. */
+export interface CommandSpec {
+  readonly words: readonly string[];
+  readonly operand?: string;
+  readonly flags: readonly FlagName[];
+  /** One line for the overview. */
+  readonly summary: string;
+  /** What `--help` says beyond it. */
+  readonly details: string;
+}
+
+const ROLE_FLAGS = [
+  'config',
+  'endpoint',
+  'node-id',
+  'state-dir',
+  'kubelet-dir',
+  'metrics-address',
+  'log-level',
+  'socket-group',
+] as const satisfies readonly FlagName[];
+
+const POOL_FLAGS = ['config', 'node-id', 'state-dir', 'log-level'] as const satisfies readonly FlagName[];
+
+function role(name: string, summary: string, details: string): CommandSpec {
+  return { words: [name], flags: ROLE_FLAGS, summary, details };
+}
+
+/** Every command, by its name in the type Command (flags.ts). */
+export const COMMANDS = {
+  all: role(
+    'all',
+    'controller, node and the bricks of managed pools in one process',
+    'For a developer machine, a cluster of one node, and the demo. Ends on SIGTERM or SIGINT.',
+  ),
+  controller: role(
+    'controller',
+    'CSI Identity and Controller: makes, expands and deletes volumes',
+    "One is active at a time per pool (it holds the pool's lease). Ends on SIGTERM or SIGINT.",
+  ),
+  node: role(
+    'node',
+    'CSI Identity and Node: mounts pools and publishes volumes on this machine',
+    'One runs on every node. Ends on SIGTERM or SIGINT; published volumes stay mounted.',
+  ),
+  configCheck: {
+    words: ['config', 'check'],
+    operand: 'FILE',
+    flags: [],
+    summary: 'say everything that is wrong in a configuration file',
+    details: 'Exit code 0: valid; 1: not valid, each problem on a line of its own.',
+  },
+  doctor: {
+    words: ['doctor'],
+    flags: [...POOL_FLAGS, 'pool'],
+    summary: 'look at pools and measure how exactly their quota stops a writer',
+    details: 'Exit code 0: nothing to mend; 1: something is wrong, with the commands that mend it.',
+  },
+  poolTakeover: {
+    words: ['pool', 'takeover'],
+    operand: 'POOL',
+    flags: POOL_FLAGS,
+    summary: 'make a pool of another installation belong to this one',
+    details: 'Stop the other installation first: two that write to one pool promise the same space twice.',
+  },
+} as const satisfies Readonly<Record<string, CommandSpec>>;
+
+export type CommandName = keyof typeof COMMANDS;

@@ -1,0 +1,65 @@
+import type { ServedService } from '../rpc/server.js';
+import { createControllerService } from '../controller/controller.js';
+import { ControlledPools } from '../controller/controlled-pools.js';
+import { registerPoolMetrics } from '../controller/pool-metrics.js';
+import type { ManagedPool } from '../gluster/managed-pool.js';
+import { PoolMounts } from '../pools/mounts.js';
+import { createHooks } from '../rpc/hooks.js';
+import { serviceDefinition } from '../rpc/schema.js';
+import { implement } from '../rpc/service.js';
+import { KnownPools } from '../volumes/known-pools.js';
+import type { VolumeRecord } from '../volumes/record.js';
+import { VolumeService } from '../volumes/volume-service.js';
+import { createMechanism } from './mechanism.js';
+import type { Part } from './part.js';
+import { statePath, type Runtime } from './runtime.js';
+
+export interface ControllerPartOptions {
+  /** The bricks on this machine. */
+  readonly managed: (pool: string) => ManagedPool | undefined;
+  /** True when a pod of this machine uses the volume, where that can be known. */
+  readonly isPublished: (record: VolumeRecord) => Promise<boolean>;
+}
+
+/** CSI Controller with its control mounts. */
+export function createControllerPart(runtime: Runtime, options: ControllerPartOptions): Part {
+  const { io, log, settings, self, registry } = runtime;
+  const mounts = new PoolMounts({
+    io,
+    log,
+    directory: statePath(runtime, 'control'),
+    control: true,
+    nodeId: settings.nodeId,
+    installation: runtime.config.installation,
+    managed: options.managed,
+  });
+  const pools = new ControlledPools({
+    node: settings.nodeId,
+    self,
+    known: new KnownPools(statePath(runtime, 'pools')),
+    mounts,
+    io,
+    log,
+    mechanismFor: (config, tree, recorded) =>
+      createMechanism({ config, tree, recorded, managed: options.managed(config.name), io }),
+  });
+  const volumes = new VolumeService({
+    pools: () => new Map(runtime.config.pools.map((pool) => [pool.name, pool])),
+    controlled: () => pools.all(),
+    isPublished: options.isPublished,
+  });
+  registerPoolMetrics(registry, () => pools.all());
+  const name = 'csi.v1.Controller';
+  const service: ServedService = {
+    definition: serviceDefinition(name),
+    implementation: implement(
+      createControllerService({ volumes, pools: () => pools.all() }),
+      createHooks(name, log, runtime.rpcMetrics),
+    ),
+  };
+  return {
+    services: [service],
+    apply: (config) => pools.apply(config),
+    stop: () => pools.close(),
+  };
+}

@@ -1,0 +1,107 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { DRIVER_NAME } from '../base/version.js';
+import { isNodeName } from '../pools/node-name.js';
+import { socketPath } from '../rpc/server.js';
+
+/** pino's levels. */
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+/** 2^32 - 1 means "no change" to chown(2). */
+const MAX_GID = 4_294_967_294;
+
+/** One `--name VALUE`, also the environment variable KAYAL_NAME. */
+export interface Flag<T> {
+  readonly placeholder: string;
+  readonly help: string;
+  /** What `--help` says of the value when the flag is not given. */
+  readonly defaultText: string;
+  /** @throws Error whose message ("must be …") says what is allowed */
+  parse(text: string): T;
+}
+
+function oneOf<const T extends string>(values: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = values.find((value) => value === text);
+    if (found === undefined) throw new Error(`must be one of ${values.join(', ')}`);
+    return found;
+  };
+}
+
+function parseNodeId(text: string): string {
+  if (!isNodeName(text)) throw new Error('must be a name of letters, digits, . and -, at most 253 long');
+  return text;
+}
+
+function parseEndpoint(text: string): string {
+  socketPath(text);
+  return text;
+}
+
+function parseAddress(text: string): string {
+  const port = Number(/^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):(\d{1,5})$/.exec(text)?.[1]);
+  if (!(port <= 65_535)) throw new Error('must be HOST:PORT, or :PORT for every address of the machine');
+  return text;
+}
+
+function parseGroup(text: string): number {
+  const group = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(group <= MAX_GID)) throw new Error('must be a numeric group id');
+  return group;
+}
+
+function flag<T>(placeholder: string, defaultText: string, help: string, parse: (text: string) => T): Flag<T> {
+  return { placeholder, defaultText, help, parse };
+}
+
+/** Where the socket is that kubelet and the sidecars of a Kubernetes node look for. */
+export function defaultEndpoint(kubeletDir: string): string {
+  return `unix://${kubeletDir}/plugins/${DRIVER_NAME}/csi.sock`;
+}
+
+export const DEFAULTS = {
+  config: '/etc/kayal/config.yaml',
+  stateDir: '/var/lib/kayal',
+  kubeletDir: '/var/lib/kubelet',
+  logLevel: 'info',
+} as const;
+
+/** Every flag of every command. */
+export const FLAGS = {
+  config: flag('FILE', DEFAULTS.config, 'the configuration file (docs/configuration.md)', (path) => resolve(path)),
+  endpoint: flag('unix:///PATH', defaultEndpoint('<kubelet-dir>'), 'the socket to serve CSI on', parseEndpoint),
+  'node-id': flag('NAME', `the host's name (${hostname()})`, "this node's name, as Kubernetes knows it", parseNodeId),
+  'state-dir': flag(
+    'DIR',
+    DEFAULTS.stateDir,
+    'where Kayal keeps what survives a restart of it on this machine',
+    (path) => resolve(path),
+  ),
+  'kubelet-dir': flag(
+    'DIR',
+    DEFAULTS.kubeletDir,
+    "kubelet's directory; mounts and published volumes lie below it",
+    (path) => resolve(path),
+  ),
+  'metrics-address': flag(
+    'HOST:PORT',
+    'no metrics',
+    'serve Prometheus metrics on http://HOST:PORT/metrics',
+    parseAddress,
+  ),
+  'log-level': flag('LEVEL', DEFAULTS.logLevel, `how much is logged: ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS)),
+  'socket-group': flag('GID', 'root only', 'let this group use the socket (mode 0660)', parseGroup),
+  pool: flag('NAME', 'every pool', 'look at this pool only', (name) => name),
+} satisfies Readonly<Record<string, Flag<unknown>>>;
+
+export type FlagName = keyof typeof FLAGS;
+export type FlagValues = { readonly [Name in FlagName]?: ReturnType<(typeof FLAGS)[Name]['parse']> };
+
+export function isFlagName(name: string): name is FlagName {
+  return Object.hasOwn(FLAGS, name);
+}
+
+/** The environment variable that stands in for a flag: KAYAL_NODE_ID for --node-id. */
+export function environmentName(name: FlagName): string {
+  return `KAYAL_${name.toUpperCase().replaceAll('-', '_')}`;
+}

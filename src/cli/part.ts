@@ -1,0 +1,10 @@
+import type { Config } from '../pools/types.js';
+import type { ServedService } from '../rpc/server.js';
+
+/** One role's part of a process: what it serves, and how it follows the configuration. */
+export interface Part {
+  readonly services: readonly ServedService[];
+  /** Called at start and with every changed configuration; returns without waiting for pools to come up. */
+  apply(config: Config): Promise<void>;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,122 @@
+import { basename, dirname } from 'node:path';
+import { failedPrecondition, isErrno, messageOf } from '../base/errors.js';
+import type { IoWorkers } from '../linux/io-workers.js';
+import { Tree } from '../linux/tree.js';
+import type { MechanismName } from '../quota/mechanism.js';
+
+/** What a brick knows about itself, whatever is lost elsewhere. */
+export interface BrickLabel {
+  readonly pool: string;
+  /** Its number in the pool, from 0: replication's bookkeeping counts on it. */
+  readonly index: number;
+  /** How many bricks the pool has. */
+  readonly count: number;
+  readonly volumeId: string;
+  readonly quota: MechanismName;
+}
+
+/** What was found at the path of a brick. `hasData`: it holds something of a pool's content. */
+export type BrickFinding =
+  | { readonly kind: 'no-parent' | 'absent' | 'empty' }
+  | { readonly kind: 'labelled'; readonly label: BrickLabel; readonly hasData: boolean }
+  | { readonly kind: 'foreign'; readonly what: string }
+  | { readonly kind: 'unreadable'; readonly reason: string };
+
+/**
+ * Kept on `.glusterfs` and not on the brick's root: replication compares and copies the root's xattrs between bricks
+ * (afr-self-heal-metadata.c), and each brick's label is another one. Clients cannot reach `.glusterfs`.
+ */
+const LABEL_HOLDER = '.glusterfs';
+const LABEL_XATTR = 'trusted.kayal.brick';
+/** storage/posix refuses a brick whose root does not have the pool's id here (16 raw bytes). */
+const VOLUME_ID_XATTR = 'trusted.glusterfs.volume-id';
+
+const MECHANISMS: readonly unknown[] = ['project', 'gluster', 'simple', 'none'] satisfies MechanismName[];
+
+/** The mode of a brick's root, and so of the pool's root. */
+const BRICK_MODE = 0o755;
+
+/** Not content: a label's holder, and what mkfs leaves. */
+const NO_DATA = new Set([LABEL_HOLDER, 'lost+found']);
+
+/** undefined: not a label that this version understands. */
+export function parseLabel(text: string): BrickLabel | undefined {
+  try {
+    const { pool, index, count, volumeId, quota } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof pool !== 'string' || typeof index !== 'number' || typeof count !== 'number') return undefined;
+    if (typeof volumeId !== 'string' || !MECHANISMS.includes(quota)) return undefined;
+    return { pool, index, count, volumeId, quota: quota as MechanismName };
+  } catch {
+    return undefined;
+  }
+}
+
+function volumeIdBytes(uuid: string): Buffer {
+  return Buffer.from(uuid.replaceAll('-', ''), 'hex');
+}
+
+async function inspectTree(tree: Tree): Promise<BrickFinding> {
+  const names = ((await tree.list('')) ?? []).map(({ name }) => name);
+  const hasData = names.some((name) => !NO_DATA.has(name));
+  const label = names.includes(LABEL_HOLDER) ? await tree.getXattr(LABEL_HOLDER, LABEL_XATTR) : undefined;
+  if (label !== undefined) {
+    const parsed = parseLabel(Buffer.from(label).toString('utf8'));
+    if (parsed === undefined) return { kind: 'foreign', what: 'a label of another version of Kayal' };
+    return { kind: 'labelled', label: parsed, hasData };
+  }
+  if ((await tree.getXattr('', VOLUME_ID_XATTR)) !== undefined) {
+    return { kind: 'foreign', what: 'a GlusterFS volume that Kayal did not make' };
+  }
+  return hasData ? { kind: 'foreign', what: 'files that are not a brick' } : { kind: 'empty' };
+}
+
+/** Bricks and mounts of a pool must not wait for each other: their calls are counted apart. */
+function ioKey(pool: string): string {
+  return `${pool}#bricks`;
+}
+
+/** Looks at the place of a brick without changing anything. */
+export async function inspectBrick(io: IoWorkers, pool: string, path: string): Promise<BrickFinding> {
+  let tree: Tree;
+  try {
+    tree = await Tree.open(io, ioKey(pool), path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) return { kind: 'unreadable', reason: messageOf(error) };
+    const parent = await Tree.open(io, ioKey(pool), dirname(path)).catch(() => undefined);
+    await parent?.close();
+    return { kind: parent === undefined ? 'no-parent' : 'absent' };
+  }
+  try {
+    return await inspectTree(tree);
+  } catch (error) {
+    return { kind: 'unreadable', reason: messageOf(error) };
+  } finally {
+    await tree.close();
+  }
+}
+
+/**
+ * Turns an empty or missing directory into a brick; repeating it is harmless.
+ * @throws KayalError FAILED_PRECONDITION when its filesystem cannot hold a brick
+ */
+export async function labelBrick(io: IoWorkers, path: string, label: BrickLabel): Promise<void> {
+  const parent = await Tree.open(io, ioKey(label.pool), dirname(path));
+  try {
+    await parent.mkdir(basename(path), BRICK_MODE);
+  } finally {
+    await parent.close();
+  }
+  const tree = await Tree.open(io, ioKey(label.pool), path);
+  try {
+    await tree.mkdir(LABEL_HOLDER, 0o600);
+    await tree.setXattr(LABEL_HOLDER, LABEL_XATTR, Buffer.from(JSON.stringify(label)));
+    await tree.setXattr('', VOLUME_ID_XATTR, volumeIdBytes(label.volumeId));
+  } catch (error) {
+    if (!isErrno(error, 'EOPNOTSUPP', 'ENOTSUP')) throw error;
+    throw failedPrecondition(`brick ${path}: its filesystem keeps no trusted extended attributes; use XFS or ext4`, {
+      cause: error,
+    });
+  } finally {
+    await tree.close();
+  }
+}

@@ -1,0 +1,172 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { failedPrecondition, messageOf, unavailable } from '../base/errors.js';
+import type { Logger } from '../base/logger.js';
+import type { IoWorkers } from '../linux/io-workers.js';
+import { unmount } from '../linux/mount.js';
+import { readMountinfo, topMount } from '../linux/mountinfo.js';
+import type { MountEntry } from '../linux/mountinfo.js';
+import { Tree } from '../linux/tree.js';
+import { clientArguments, isSameClient } from './client-process.js';
+import type { ClientCommand, ClientSource } from './client-process.js';
+import { reasonFromLog } from './log-tail.js';
+import { readPidFile, removePidFile, writePidFile } from './pid-file.js';
+import { makePrivateDirectory, preparePrivateLog } from './private-files.js';
+import {
+  inspectGlusterProcess,
+  listGlusterProcesses,
+  RunningProcess,
+  seesSameDirectory,
+  spawnDetached,
+} from './processes.js';
+import type { FoundProcess } from './processes.js';
+
+export type { ClientSource } from './client-process.js';
+
+export interface ClientOptions {
+  /** The pool's name. */
+  readonly name: string;
+  /** An existing directory. */
+  readonly mountPoint: string;
+  readonly source: ClientSource;
+  /** Options of glusterfs(8) that checkClientOptions has accepted. */
+  readonly options: Readonly<Record<string, string>>;
+  /** A negative client-pid: such a mount may set quota limits. */
+  readonly control: boolean;
+  /** Mode 0700: log and pid file. */
+  readonly directory: string;
+  readonly log: Logger;
+  readonly io: IoWorkers;
+  /** How long a new client may take until its mount answers; default 20_000 ms. */
+  readonly timeoutMs?: number;
+}
+
+/** FUSE_SUPER_MAGIC (statfs(2)). */
+const FUSE_MAGIC = 0x65_73_55_46;
+const FS_TYPE = 'fuse.glusterfs';
+const STATFS_DEADLINE_MS = 2_000;
+
+function paths(directory: string): { readonly logFile: string; readonly pidFile: string } {
+  return { logFile: join(directory, 'client.log'), pidFile: join(directory, 'client.pid') };
+}
+
+async function mountAt(mountPoint: string): Promise<MountEntry | undefined> {
+  return topMount(await readMountinfo(), mountPoint);
+}
+
+async function findRunning({ directory }: ClientOptions, command: ClientCommand): Promise<FoundProcess | undefined> {
+  const recorded = (await readPidFile(paths(directory).pidFile))?.pid;
+  const candidates = [
+    ...(recorded === undefined ? [] : [await inspectGlusterProcess(recorded)]),
+    ...(await listGlusterProcesses()),
+  ];
+  for (const candidate of candidates) {
+    if (candidate === undefined || !isSameClient(candidate.argv, command)) continue;
+    if (await seesSameDirectory(candidate.pid, directory)) return candidate;
+  }
+  return undefined;
+}
+
+/** Takes every GlusterFS mount off the mount point, so that the new one does not lie on top of a dead one. */
+async function clearMountPoint({ io, name, mountPoint }: ClientOptions): Promise<void> {
+  for (;;) {
+    const entry = await mountAt(mountPoint);
+    if (entry === undefined) return;
+    if (entry.fsType !== FS_TYPE) {
+      throw failedPrecondition(`pool ${name}: ${mountPoint} is the mount point of something else (${entry.fsType})`);
+    }
+    await unmount(io, name, mountPoint, { detach: true });
+  }
+}
+
+/** undefined: the mount answers; otherwise why it does not yet. */
+async function whyNotReady({ io, name, mountPoint }: ClientOptions): Promise<string | undefined> {
+  if ((await mountAt(mountPoint))?.fsType !== FS_TYPE) return 'it did not mount';
+  try {
+    const tree = await Tree.open(io, name, mountPoint, { deadlineMs: STATFS_DEADLINE_MS });
+    try {
+      const { fsType } = await tree.statfs('', { deadlineMs: STATFS_DEADLINE_MS });
+      return fsType === FUSE_MAGIC ? undefined : 'it did not mount';
+    } finally {
+      await tree.close();
+    }
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** One FUSE mount of a pool; its process outlives this one. */
+export class GlusterClient {
+  readonly #options: ClientOptions;
+  readonly #process: RunningProcess;
+
+  private constructor(options: ClientOptions, process: RunningProcess) {
+    this.#options = options;
+    this.#process = process;
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /**
+   * Adopts the running client of this mount point, or mounts: then it returns when the mount answers.
+   * @throws KayalError UNAVAILABLE with the reason from the client's log, FAILED_PRECONDITION when something else is
+   *   mounted there or glusterfs is not installed
+   */
+  static async start(options: ClientOptions): Promise<GlusterClient> {
+    const { directory, mountPoint, name, log } = options;
+    const { logFile, pidFile } = paths(directory);
+    const command: ClientCommand = { ...options, logFile };
+    await makePrivateDirectory(directory);
+    const running = await findRunning(options, command);
+    if (running !== undefined && (await mountAt(mountPoint))?.fsType === FS_TYPE) {
+      await writePidFile(pidFile, running);
+      log.info({ pid: running.pid }, `pool ${name}: client adopted`);
+      return new GlusterClient(options, RunningProcess.adopt(running));
+    }
+    await clearMountPoint(options);
+    const logged = await preparePrivateLog(logFile);
+    const started = await spawnDetached(clientArguments(command));
+    const client = new GlusterClient(options, started);
+    try {
+      await writePidFile(pidFile, started);
+      await client.#awaitReady(logged);
+    } catch (error) {
+      await client.stop();
+      throw error;
+    }
+    log.info({ pid: started.pid }, `pool ${name}: client mounted`);
+    return client;
+  }
+
+  async #awaitReady(logged: number): Promise<void> {
+    const { directory, name, timeoutMs = 20_000 } = this.#options;
+    const deadline = performance.now() + timeoutMs;
+    let last: string | undefined = 'it did not mount';
+    for (let pause = 5; this.#process.alive() && performance.now() < deadline; pause = Math.min(pause * 1.5, 200)) {
+      last = await whyNotReady(this.#options);
+      if (last === undefined) return;
+      await sleep(pause);
+    }
+    const how = this.#process.alive() ? `no answer within ${timeoutMs / 1000} s (${last})` : await this.#process.ended;
+    const reason = (await reasonFromLog(paths(directory).logFile, logged)) ?? 'its log does not say why';
+    throw unavailable(`pool ${name}: its client does not work: ${reason}; ${how}`);
+  }
+
+  alive(): boolean {
+    return this.#process.alive();
+  }
+
+  onExit(listener: () => void): void {
+    void this.#process.ended.then(listener);
+  }
+
+  /** Unmounts, and waits for the process to end by itself; where something still holds its mount, it is ended. */
+  async stop(): Promise<void> {
+    const { directory, io, name, mountPoint } = this.#options;
+    if ((await mountAt(mountPoint))?.fsType === FS_TYPE) await unmount(io, name, mountPoint, { detach: true });
+    if (!(await this.#process.endsWithin(5_000))) await this.#process.end();
+    await removePidFile(paths(directory).pidFile);
+  }
+}

@@ -1,0 +1,216 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { failedPrecondition, unavailable } from '../base/errors.js';
+import type { Logger } from '../base/logger.js';
+import { IoWorkers } from '../linux/io-workers.js';
+import type { ManagedPoolConfig } from '../pools/types.js';
+import type { MechanismName } from '../quota/mechanism.js';
+import type { Daemon } from './daemon.js';
+import { DirectoryLock } from './directory-lock.js';
+import { pendingHealsOf } from './heal-info.js';
+import { poolPaths, preparePoolProcesses, refuseForeignBrickProcesses, removeRuntimeFiles } from './pool-processes.js';
+import type { PoolProcesses } from './pool-processes.js';
+import { setUpPool } from './pool-setup.js';
+import { isListening } from './ports.js';
+import { makePrivateDirectory } from './private-files.js';
+import { glusterVersion } from './version.js';
+import { numberedBricks } from './volfile/cluster.js';
+import type { PoolLayout } from './volfile/layout.js';
+
+export interface ManagedPoolOptions {
+  readonly config: ManagedPoolConfig;
+  readonly quota: MechanismName;
+  /** Mode 0700: volfiles, logs, pid files and credentials of this pool. */
+  readonly directory: string;
+  readonly log: Logger;
+  /** For the bricks' labels; without it the pool has threads of its own. */
+  readonly io?: IoWorkers;
+}
+
+export interface BrickStatus {
+  readonly path: string;
+  readonly port: number;
+  /** Whether its process runs and has been seen to accept connections. */
+  readonly up: boolean;
+  readonly pid?: number;
+  /** Why it is not up, when that is known. */
+  readonly reason?: string;
+}
+
+/** How long a brick may take until it listens. */
+const BRICK_START_MS = 20_000;
+/** rpc-clnt.c tries to connect again every three seconds: so long after its start a brick may still be without clients. */
+const RECONNECT_MS = 4_000;
+
+interface Parts {
+  readonly options: ManagedPoolOptions;
+  readonly lock: DirectoryLock;
+  readonly io: IoWorkers;
+  readonly layout: PoolLayout;
+}
+
+/** A pool whose bricks run on this machine, on loopback, without glusterd; its processes outlive this one. */
+export class ManagedPool {
+  readonly layout: PoolLayout;
+  readonly clientVolfile: string;
+  readonly controlVolfile: string;
+  readonly #parts: Parts;
+  readonly #listening = new Set<number>();
+  #processes: PoolProcesses = { bricks: [], helpers: [] };
+  #stopped = false;
+
+  private constructor(parts: Parts) {
+    const paths = poolPaths(parts.options.directory);
+    this.#parts = parts;
+    this.layout = parts.layout;
+    this.clientVolfile = paths.clientVolfile;
+    this.controlVolfile = paths.controlVolfile;
+  }
+
+  /**
+   * Makes the pool when it is new, adopts or starts its processes, and returns when enough bricks are up.
+   * @throws KayalError FAILED_PRECONDITION when the bricks are not those of the pool, when another driver has it or
+   *   something is not installed; UNAVAILABLE when too few bricks are there
+   */
+  static async start(options: ManagedPoolOptions): Promise<ManagedPool> {
+    const { config, quota, directory, log } = options;
+    if (quota === 'simple' && (await glusterVersion()).major < 11) {
+      throw failedPrecondition(`pool ${config.name}: quota simple needs GlusterFS 11 or later`);
+    }
+    await makePrivateDirectory(directory);
+    const lock = await DirectoryLock.acquire(directory);
+    const io = options.io ?? new IoWorkers({ log });
+    let pool: ManagedPool | undefined;
+    try {
+      const { layout, missing } = await setUpPool({ config, quota, directory, io });
+      for (const reason of missing)
+        if (reason !== undefined) log.error({ reason }, `pool ${config.name}: goes on without a brick`);
+      await refuseForeignBrickProcesses(layout, directory);
+      pool = new ManagedPool({ options, lock, io, layout });
+      await pool.#run();
+      return pool;
+    } catch (error) {
+      // What an earlier driver started may serve somebody, so it is left alone.
+      if (pool === undefined) await ManagedPool.#close(options, lock, io);
+      else await pool.#end((daemon) => (daemon.adopted ? daemon.release() : daemon.stop()));
+      throw error;
+    }
+  }
+
+  static async #close(options: ManagedPoolOptions, lock: DirectoryLock, io: IoWorkers): Promise<void> {
+    if (options.io === undefined) await io.close();
+    await lock.release();
+  }
+
+  async #run(): Promise<void> {
+    const { options, io, layout } = this.#parts;
+    const { directory, log } = options;
+    this.#processes = await preparePoolProcesses({
+      layout,
+      directory,
+      io,
+      log,
+      onBrickStart: (index) => void this.#awaitListening(index),
+    });
+    const { bricks, helpers } = this.#processes;
+    const adopted = await Promise.all(
+      [...bricks, ...helpers].map(async (daemon) => ({ daemon, was: await daemon.adopt() })),
+    );
+    await Promise.all(
+      adopted
+        .filter(({ was, daemon }) => was === 'absent' && bricks.includes(daemon))
+        .map(({ daemon }) => daemon.start()),
+    );
+    await this.#awaitMajority();
+    // They would try again only after seconds if they came before the bricks.
+    await Promise.all(helpers.map((daemon) => daemon.start()));
+    await this.#renew(adopted.filter(({ was }) => was === 'outdated').map(({ daemon }) => daemon));
+  }
+
+  /** Restarts processes that run with an old volfile, one after the other, so that replicated pools stay writable. */
+  async #renew(outdated: readonly Daemon[]): Promise<void> {
+    for (const daemon of outdated) {
+      const index = this.#processes.bricks.indexOf(daemon);
+      await daemon.restart();
+      if (index < 0 || this.#processes.bricks.length === 1) continue;
+      await this.#awaitListening(index);
+      await sleep(RECONNECT_MS);
+    }
+  }
+
+  /** Waits until a brick's process listens; without end when it ends meanwhile: its next start begins another wait. */
+  async #awaitListening(index: number): Promise<boolean> {
+    const daemon = this.#processes.bricks[index];
+    const brick = numberedBricks(this.layout)[index]?.brick;
+    const pid = daemon?.pid;
+    this.#listening.delete(index);
+    if (daemon === undefined || brick === undefined || pid === undefined) return false;
+    const deadline = performance.now() + BRICK_START_MS;
+    for (let pause = 5; daemon.pid === pid && performance.now() < deadline; pause = Math.min(pause * 2, 100)) {
+      if ((await isListening(brick.host, brick.port)) && daemon.pid === pid) {
+        this.#listening.add(index);
+        return true;
+      }
+      await sleep(pause, undefined, { ref: false });
+    }
+    return false;
+  }
+
+  async #awaitMajority(): Promise<void> {
+    const { bricks } = this.#processes;
+    const up = await Promise.all(bricks.map((_, index) => this.#awaitListening(index)));
+    if (up.filter(Boolean).length > bricks.length / 2) return;
+    const reasons = this.bricks().flatMap(({ path, up: isUp, reason }) =>
+      isUp ? [] : [`brick ${path} ${reason ?? 'does not listen'}`],
+    );
+    throw unavailable(`pool ${this.layout.pool}: ${reasons.join('; ')}`);
+  }
+
+  bricks(): BrickStatus[] {
+    return numberedBricks(this.layout).map(({ index, brick }) => {
+      const daemon = this.#processes.bricks[index];
+      const pid = daemon?.pid;
+      const up = pid !== undefined && this.#listening.has(index);
+      const reason = up ? undefined : daemon?.reason;
+      return {
+        path: brick.path,
+        port: brick.port,
+        up,
+        ...(pid === undefined ? {} : { pid }),
+        ...(reason === undefined ? {} : { reason }),
+      };
+    });
+  }
+
+  /** Entries that wait to be healed, over all bricks of this machine that are there; one file may count on two bricks. */
+  async pendingHeals(): Promise<number> {
+    const counts = await Promise.all(numberedBricks(this.layout).map(({ brick }) => pendingHealsOf(brick.path)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Lets go of the pool and leaves its processes running, for the next driver to adopt. */
+  async release(): Promise<void> {
+    await this.#end((daemon) => daemon.release());
+  }
+
+  /** Ends every process of the pool and takes its volfiles away; bricks, identity and logs stay. */
+  async stop(): Promise<void> {
+    await this.#end(
+      (daemon) => daemon.stop(),
+      () => removeRuntimeFiles(this.layout, this.#parts.options.directory),
+    );
+  }
+
+  async #end(step: (daemon: Daemon) => Promise<void>, cleanUp?: () => Promise<void>): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    const { options, lock, io } = this.#parts;
+    const { bricks, helpers } = this.#processes;
+    try {
+      // Writers that wait for quotad, and bricks that wait for each other, end best all at once.
+      await Promise.all([...bricks, ...helpers].map(step));
+      await cleanUp?.();
+    } finally {
+      await ManagedPool.#close(options, lock, io);
+    }
+  }
+}

@@ -1,0 +1,191 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { failedPrecondition, unavailable } from '../base/errors.js';
+import type { Logger } from '../base/logger.js';
+import type { IoWorkers } from '../linux/io-workers.js';
+import { inspectBrick } from './brick-label.js';
+import { Daemon } from './daemon.js';
+import { makePrivateDirectory, writePrivateFile } from './private-files.js';
+import { listGlusterProcesses, seesSameDirectory, spawnDetached } from './processes.js';
+import type { RunningProcess } from './processes.js';
+import { spawnWithRunDirectory } from './run-directory.js';
+import { brickVolfile } from './volfile/brick.js';
+import { clientVolfile, controlVolfile } from './volfile/client.js';
+import { numberedBricks } from './volfile/cluster.js';
+import type { PoolLayout } from './volfile/layout.js';
+import { quotadVolfile } from './volfile/quotad.js';
+import { needsSelfHeal, selfHealVolfile } from './volfile/self-heal.js';
+
+export interface PoolProcessesOptions {
+  readonly layout: PoolLayout;
+  /** The directory of the pool's files, mode 0700. */
+  readonly directory: string;
+  readonly io: IoWorkers;
+  readonly log: Logger;
+  /** Called whenever the process of a brick starts. */
+  readonly onBrickStart: (index: number) => void;
+}
+
+/** The processes that make a managed pool; quotad and self-heal daemon only where the pool needs them. */
+export interface PoolProcesses {
+  readonly bricks: readonly Daemon[];
+  readonly helpers: readonly Daemon[];
+}
+
+/** Where the files of a pool are. */
+export interface PoolPaths {
+  readonly clientVolfile: string;
+  readonly controlVolfile: string;
+  readonly logs: string;
+  /** What the pool's processes find at /var/run/gluster. */
+  readonly run: string;
+}
+
+export function poolPaths(directory: string): PoolPaths {
+  return {
+    clientVolfile: join(directory, 'client.vol'),
+    controlVolfile: join(directory, 'control.vol'),
+    logs: join(directory, 'log'),
+    run: join(directory, 'run'),
+  };
+}
+
+interface ProcessSpec {
+  readonly name: string;
+  /** Base of its file names. */
+  readonly file: string;
+  readonly volfileText: string;
+  /** Program and first arguments; those that all processes share follow. */
+  readonly program: readonly string[];
+  /** Paths that it uses besides the pool's directory. */
+  readonly paths: readonly string[];
+  readonly prepare?: () => Promise<void>;
+  readonly onStart?: () => void;
+}
+
+/**
+ * Refuses to start a brick twice: two processes on one directory would damage it.
+ * @throws KayalError FAILED_PRECONDITION when a process that is not ours serves one of the bricks
+ */
+export async function refuseForeignBrickProcesses(layout: PoolLayout, directory: string): Promise<void> {
+  const paths = new Set(numberedBricks(layout).map(({ brick }) => brick.path));
+  for (const { pid, argv } of await listGlusterProcesses()) {
+    const path = argv[argv.indexOf('--brick-name') + 1];
+    if (!argv.includes('--brick-name') || path === undefined || !paths.has(path)) continue;
+    if (argv.some((argument) => argument.startsWith(`${directory}/`)) || !(await seesSameDirectory(pid, path)))
+      continue;
+    throw failedPrecondition(
+      `pool ${layout.pool}: brick ${path} is served by process ${pid}, which this driver did not start: end that process first`,
+    );
+  }
+}
+
+function daemonOf(options: PoolProcessesOptions, spec: ProcessSpec): Daemon {
+  const { directory, layout, log } = options;
+  const paths = poolPaths(directory);
+  const volfile = join(directory, `${spec.file}.vol`);
+  const logFile = join(paths.logs, `${spec.file}.log`);
+  const launch = (argv: readonly string[]): Promise<RunningProcess> =>
+    layout.quota === 'gluster'
+      ? spawnWithRunDirectory({ argv, runDirectory: paths.run, paths: [directory, ...spec.paths] })
+      : spawnDetached(argv);
+  return new Daemon({
+    name: `pool ${layout.pool}, ${spec.name}`,
+    argv: [...spec.program, '-N', '--log-level=WARNING', `--log-file=${logFile}`, '-f', volfile],
+    volfile,
+    volfileText: spec.volfileText,
+    directory,
+    logFile,
+    pidFile: join(directory, `${spec.file}.pid`),
+    log,
+    launch,
+    ...(spec.prepare === undefined ? {} : { prepare: spec.prepare }),
+    ...(spec.onStart === undefined ? {} : { onStart: spec.onStart }),
+  });
+}
+
+/** Before each start: the directory must (still) be that brick, and not the empty one below a disk that is gone. */
+async function checkBrick({ io, layout }: PoolProcessesOptions, path: string, index: number): Promise<void> {
+  const finding = await inspectBrick(io, layout.pool, path);
+  const { kind } = finding;
+  if (kind === 'labelled' && finding.label.volumeId === layout.volumeId && finding.label.index === index) return;
+  throw unavailable(
+    `brick ${path} is not there (${kind === 'unreadable' ? finding.reason : kind}): is its disk mounted?`,
+  );
+}
+
+function brickSpecs(options: PoolProcessesOptions): ProcessSpec[] {
+  const { layout, directory } = options;
+  return numberedBricks(layout).map(({ index, brick }) => ({
+    name: `brick ${brick.path}`,
+    file: `brick-${index}`,
+    volfileText: brickVolfile({ layout, index, markerTimestamp: join(directory, `brick-${index}.marker`) }),
+    program: ['glusterfsd', '--process-name', 'brick', '--brick-name', brick.path],
+    paths: [brick.path],
+    prepare: () => checkBrick(options, brick.path, index),
+    onStart: () => options.onBrickStart(index),
+  }));
+}
+
+function helperSpecs({ layout, directory }: PoolProcessesOptions): ProcessSpec[] {
+  const quotadSocket = join(poolPaths(directory).run, 'quotad.socket');
+  return [
+    ...(layout.quota === 'gluster'
+      ? [
+          {
+            name: 'quotad',
+            file: 'quotad',
+            volfileText: quotadVolfile(layout),
+            program: ['glusterfs', '--process-name', 'quotad'],
+            paths: [],
+            prepare: () => rm(quotadSocket, { force: true }),
+          },
+        ]
+      : []),
+    ...(needsSelfHeal(layout)
+      ? [
+          {
+            name: 'self-heal daemon',
+            file: 'self-heal',
+            volfileText: selfHealVolfile(layout),
+            program: ['glusterfs', '--process-name', 'glustershd', '--client-pid=-6'],
+            paths: [],
+          },
+        ]
+      : []),
+  ];
+}
+
+/** Writes the pool's volfiles, and returns its processes, none of them started or adopted yet. */
+export async function preparePoolProcesses(options: PoolProcessesOptions): Promise<PoolProcesses> {
+  const { layout, directory } = options;
+  const paths = poolPaths(directory);
+  await makePrivateDirectory(paths.logs);
+  if (layout.quota === 'gluster') await makePrivateDirectory(paths.run);
+  const bricks = brickSpecs(options);
+  const helpers = helperSpecs(options);
+  await Promise.all([
+    writePrivateFile(paths.clientVolfile, clientVolfile(layout)),
+    writePrivateFile(paths.controlVolfile, controlVolfile(layout)),
+    ...[...bricks, ...helpers].map((spec) => writePrivateFile(join(directory, `${spec.file}.vol`), spec.volfileText)),
+  ]);
+  return {
+    bricks: bricks.map((spec) => daemonOf(options, spec)),
+    helpers: helpers.map((spec) => daemonOf(options, spec)),
+  };
+}
+
+/** Takes away what only running processes need; identity and logs stay. */
+export async function removeRuntimeFiles(layout: PoolLayout, directory: string): Promise<void> {
+  const paths = poolPaths(directory);
+  const files = [
+    ...numberedBricks(layout).flatMap(({ index }) => [`brick-${index}.vol`, `brick-${index}.marker`]),
+    'quotad.vol',
+    'self-heal.vol',
+  ].map((name) => join(directory, name));
+  await Promise.all(
+    [...files, paths.clientVolfile, paths.controlVolfile, paths.run].map((path) =>
+      rm(path, { force: true, recursive: true }),
+    ),
+  );
+}

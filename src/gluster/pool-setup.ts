@@ -1,0 +1,151 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { failedPrecondition } from '../base/errors.js';
+import type { IoWorkers } from '../linux/io-workers.js';
+import type { ManagedPoolConfig } from '../pools/types.js';
+import type { MechanismName } from '../quota/mechanism.js';
+import { inspectBrick, labelBrick } from './brick-label.js';
+import { planBricks } from './brick-plan.js';
+import type { BrickPlan } from './brick-plan.js';
+import { readIdentity, writeIdentity } from './pool-identity.js';
+import type { PoolIdentity, PoolIdentityBrick } from './pool-identity.js';
+import { chooseBrickPort } from './ports.js';
+import type { PoolLayout } from './volfile/layout.js';
+
+/** The only address that bricks of a managed pool listen on. */
+export const LOOPBACK = '127.0.0.1';
+
+export interface PoolSetupOptions {
+  readonly config: ManagedPoolConfig;
+  readonly quota: MechanismName;
+  readonly directory: string;
+  readonly io: IoWorkers;
+}
+
+export interface PoolSetup {
+  readonly identity: PoolIdentity;
+  readonly layout: PoolLayout;
+  /** Per brick: why it is not there; undefined when it is. */
+  readonly missing: readonly (string | undefined)[];
+}
+
+/** The device number of the filesystem that a brick is on, or will be made on; undefined: not there. */
+async function deviceOf(path: string): Promise<number | undefined> {
+  for (const place of [path, dirname(path)]) {
+    const found = await stat(place).catch(() => undefined);
+    if (found !== undefined) return found.dev;
+  }
+  return undefined;
+}
+
+/** Per brick how many of the pool's bricks share the space of its filesystem. */
+async function sharedBy(paths: readonly string[]): Promise<number[]> {
+  const devices = await Promise.all(paths.map(deviceOf));
+  return devices.map((dev) => (dev === undefined ? 1 : devices.filter((other) => other === dev).length));
+}
+
+async function makeBricks({ config, quota }: PoolSetupOptions): Promise<PoolIdentityBrick[]> {
+  // Project quota's limits are read with statfs, which storage/posix divides by this number.
+  const shares = quota === 'project' ? config.bricks.map(() => 1) : await sharedBy(config.bricks);
+  const taken = new Set<number>();
+  const bricks: PoolIdentityBrick[] = [];
+  for (const share of shares) {
+    const port = await chooseBrickPort(LOOPBACK, taken);
+    taken.add(port);
+    bricks.push({ port, sharedBy: share });
+  }
+  return bricks;
+}
+
+async function makeIdentity(options: PoolSetupOptions, volumeId: string | undefined): Promise<PoolIdentity> {
+  return {
+    formatVersion: 1,
+    pool: options.config.name,
+    volumeId: volumeId ?? randomUUID(),
+    quota: options.quota,
+    state: 'creating',
+    credentials: { username: randomUUID(), password: randomBytes(24).toString('hex') },
+    bricks: await makeBricks(options),
+  };
+}
+
+async function makeMissingBricks(options: PoolSetupOptions, plan: BrickPlan, volumeId: string): Promise<void> {
+  const { config, io, quota } = options;
+  for (const [index, step] of plan.steps.entries()) {
+    const path = config.bricks[index];
+    if (typeof step === 'object' || path === undefined) continue;
+    // Also for a brick that has its label: the last step of labelling may be what a crash prevented.
+    await labelBrick(io, path, { pool: config.name, index, count: config.bricks.length, volumeId, quota });
+  }
+}
+
+function layoutOf({ config, quota }: PoolSetupOptions, { volumeId, credentials, bricks }: PoolIdentity): PoolLayout {
+  return {
+    pool: config.name,
+    volumeId,
+    groups: [
+      {
+        kind: config.replica === 1 ? 'single' : 'replicate',
+        bricks: bricks.map(({ port, sharedBy: shared }, index) => ({
+          host: LOOPBACK,
+          port,
+          path: config.bricks[index] ?? '',
+          sharedBy: shared,
+        })),
+      },
+    ],
+    credentials,
+    quota: quota === 'project' ? 'none' : quota,
+    quotaTimeouts: config.quotaProfile === 'large-volumes' ? { soft: 1, hard: 0 } : { soft: 0, hard: 0 },
+    writeBehind: !(quota === 'gluster' && config.quotaStrict),
+    bindAddress: LOOPBACK,
+  };
+}
+
+/**
+ * The mechanism that a pool was made for, from its state directory or from any of its bricks that is there.
+ * @returns undefined for a pool that is new, or whose bricks and state are all away
+ * @throws KayalError FAILED_PRECONDITION when the state directory cannot be understood
+ */
+export async function recordedQuota({
+  config,
+  directory,
+  io,
+}: Omit<PoolSetupOptions, 'quota'>): Promise<MechanismName | undefined> {
+  const identity = await readIdentity(directory);
+  if (identity !== undefined) return identity.quota;
+  const findings = await Promise.all(config.bricks.map((path) => inspectBrick(io, config.name, path)));
+  for (const finding of findings) {
+    if (finding.kind === 'labelled' && finding.label.pool === config.name) return finding.label.quota;
+  }
+  return undefined;
+}
+
+/**
+ * Finds out which bricks a pool has, makes them when the pool is new, and gives it ports and credentials.
+ * @throws KayalError FAILED_PRECONDITION for bricks of something else, UNAVAILABLE when too few are there
+ */
+export async function setUpPool(options: PoolSetupOptions): Promise<PoolSetup> {
+  const { config, quota, directory, io } = options;
+  if (config.bricks.length !== config.replica) {
+    throw failedPrecondition(
+      `pool ${config.name}: replica ${config.replica} needs ${config.replica} bricks, not ${config.bricks.length}`,
+    );
+  }
+  const found = await readIdentity(directory);
+  const findings = await Promise.all(config.bricks.map((path) => inspectBrick(io, config.name, path)));
+  const plan = planBricks({ pool: config.name, quota, bricks: config.bricks, findings, identity: found });
+  let identity = found ?? (await makeIdentity(options, plan.volumeId));
+  if (identity.state === 'creating') {
+    await writeIdentity(directory, identity);
+    await makeMissingBricks(options, plan, identity.volumeId);
+    identity = { ...identity, state: 'ready' };
+    await writeIdentity(directory, identity);
+  }
+  return {
+    identity,
+    layout: layoutOf(options, identity),
+    missing: plan.steps.map((step) => (typeof step === 'object' ? step.missing : undefined)),
+  };
+}

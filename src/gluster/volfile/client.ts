@@ -1,0 +1,42 @@
+import { addConnections, addGroups } from './cluster.js';
+import { VolfileGraph } from './graph.js';
+import type { PoolLayout } from './layout.js';
+
+/** The graph up to the whole pool; distribution is there for one group too, so that a second one can be added later. */
+function wholePool(graph: VolfileGraph, layout: PoolLayout): string {
+  addConnections(graph, layout);
+  const groups = addGroups(graph, layout, { selfHealDaemon: false });
+  const pool = graph.add({ name: `${layout.pool}-dht`, type: 'cluster/distribute', subvolumes: groups });
+  return graph.add({
+    name: `${layout.pool}-utime`,
+    type: 'features/utime',
+    options: { noatime: 'on' },
+    subvolumes: [pool],
+  });
+}
+
+function top(graph: VolfileGraph, layout: PoolLayout, below: string): string {
+  // Not the bare pool name, which graph.l would take for a keyword in a pool that is called "volume" or "type".
+  graph.add({ name: `${layout.pool}-top`, type: 'debug/io-stats', subvolumes: [below] });
+  return graph.text();
+}
+
+/** The volfile of the nodes' FUSE clients. */
+export function clientVolfile(layout: PoolLayout): string {
+  const graph = new VolfileGraph();
+  let below = wholePool(graph, layout);
+  if (layout.writeBehind) {
+    below = graph.add({ name: `${layout.pool}-write-behind`, type: 'performance/write-behind', subvolumes: [below] });
+  }
+  below = graph.add({ name: `${layout.pool}-md-cache`, type: 'performance/md-cache', subvolumes: [below] });
+  return top(graph, layout, below);
+}
+
+/**
+ * The volfile of the controller's mounts: nothing in it keeps data or metadata back, so that what one controller wrote
+ * is what another one reads.
+ */
+export function controlVolfile(layout: PoolLayout): string {
+  const graph = new VolfileGraph();
+  return top(graph, layout, wholePool(graph, layout));
+}

@@ -1,0 +1,126 @@
+import { invalidArgument } from '../../base/errors.js';
+import type { VolfileGraph } from './graph.js';
+import type { BrickGroup, BrickLocation, PoolLayout } from './layout.js';
+
+/**
+ * Seconds without an answer after which a brick counts as gone. GlusterFS' default of 42 stops every writer of a
+ * replicated pool for that long when a machine goes silent.
+ */
+const PING_TIMEOUT_SECONDS = 10;
+
+/** All bricks of a pool in their order, each with its number: the `N` of `<pool>-client-N`. */
+export function numberedBricks(
+  layout: PoolLayout,
+): { readonly index: number; readonly group: BrickGroup; readonly brick: BrickLocation }[] {
+  return layout.groups
+    .flatMap((group) => group.bricks.map((brick) => ({ group, brick })))
+    .map((entry, index) => ({ ...entry, index }));
+}
+
+/** The name of a brick's connection, which replication also keeps its bookkeeping under (`trusted.afr.<name>`): it never changes. */
+export function clientName(pool: string, index: number): string {
+  return `${pool}-client-${index}`;
+}
+
+/** Translators that are the same for every process that connects to the bricks. */
+export function addConnections(graph: VolfileGraph, layout: PoolLayout): void {
+  for (const { index, brick } of numberedBricks(layout)) {
+    graph.add({
+      name: clientName(layout.pool, index),
+      type: 'protocol/client',
+      options: {
+        'transport-type': 'tcp',
+        'transport.address-family': 'inet',
+        'remote-host': brick.host,
+        'remote-port': brick.port,
+        'remote-subvolume': brick.path,
+        'ping-timeout': PING_TIMEOUT_SECONDS,
+        'send-gids': 'true',
+        username: layout.credentials.username,
+        password: layout.credentials.password,
+      },
+    });
+  }
+}
+
+interface GroupOptions {
+  /** The self-heal daemon's graph differs from the clients' in a few options of these translators. */
+  readonly selfHealDaemon: boolean;
+}
+
+function replicateOptions(
+  layout: PoolLayout,
+  names: readonly string[],
+  group: BrickGroup,
+  options: GroupOptions,
+): Record<string, string | number> {
+  return {
+    'afr-pending-xattr': names.join(','),
+    'volume-id': layout.volumeId,
+    'quorum-type': 'auto',
+    'granular-entry-heal': 'on',
+    'use-anonymous-inode': 'yes',
+    ...(group.kind === 'arbiter' ? { 'arbiter-count': 1 } : {}),
+    ...(options.selfHealDaemon
+      ? {
+          'iam-self-heal-daemon': 'on',
+          'self-heal-daemon': 'on',
+          'data-self-heal': 'on',
+          'metadata-self-heal': 'on',
+          'entry-self-heal': 'on',
+          'background-self-heal-count': 0,
+        }
+      : {}),
+  };
+}
+
+function disperseOptions(group: BrickGroup, options: GroupOptions): Record<string, string | number> {
+  const redundancy = group.redundancy ?? 0;
+  if (redundancy < 1 || group.bricks.length <= 2 * redundancy) {
+    throw invalidArgument(
+      `a disperse group of ${group.bricks.length} bricks cannot have redundancy ${redundancy}: it must be at least 1 and less than half of the bricks`,
+    );
+  }
+  return { redundancy, ...(options.selfHealDaemon ? { 'self-heal-daemon': 'on', 'iam-self-heal-daemon': 'yes' } : {}) };
+}
+
+function checkSize(group: BrickGroup): void {
+  const count = group.bricks.length;
+  const fits = {
+    single: count === 1,
+    replicate: count >= 2,
+    arbiter: count === 3,
+    disperse: count >= 3,
+  }[group.kind];
+  if (!fits) throw invalidArgument(`a group of kind ${group.kind} cannot have ${count} bricks`);
+}
+
+/**
+ * Adds one translator per group of bricks on top of the connections.
+ * @returns the names to distribute over
+ * @throws KayalError INVALID_ARGUMENT for a group whose number of bricks does not fit its kind
+ */
+export function addGroups(graph: VolfileGraph, layout: PoolLayout, options: GroupOptions): string[] {
+  let first = 0;
+  return layout.groups.map((group, number) => {
+    checkSize(group);
+    const names = group.bricks.map((_, position) => clientName(layout.pool, first + position));
+    first += names.length;
+    const [only] = names;
+    if (group.kind === 'single' && only !== undefined) return only;
+    if (group.kind === 'disperse') {
+      return graph.add({
+        name: `${layout.pool}-disperse-${number}`,
+        type: 'cluster/disperse',
+        options: disperseOptions(group, options),
+        subvolumes: names,
+      });
+    }
+    return graph.add({
+      name: `${layout.pool}-replicate-${number}`,
+      type: 'cluster/replicate',
+      options: replicateOptions(layout, names, group, options),
+      subvolumes: names,
+    });
+  });
+}

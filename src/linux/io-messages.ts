@@ -1,0 +1,11 @@
+/** What a thread of IoWorkers is asked. */
+export interface IoRequest {
+  readonly op: string;
+  readonly args: readonly unknown[];
+}
+
+/** What it answers: exactly one for each request, in order. */
+export type IoResponse =
+  | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'failed'; readonly code: string; readonly call: string; readonly path: string }
+  | { readonly kind: 'broken'; readonly message: string };

@@ -1,0 +1,69 @@
+import { Worker } from 'node:worker_threads';
+import { messageOf } from '../base/errors.js';
+import type { IoRequest, IoResponse } from './io-messages.js';
+
+/** What became of a request; `died`: the thread ended before it answered. */
+export type IoOutcome = IoResponse | { readonly kind: 'died'; readonly message: string };
+
+/**
+ * One io worker. It keeps the process alive only while a request is under way. A thread that hangs in a system call
+ * cannot be ended: terminate() takes effect when the call comes back.
+ */
+export class IoThread {
+  readonly #worker: Worker;
+  #answer: ((outcome: IoOutcome) => void) | undefined;
+  #reason = 'it ended';
+
+  constructor(script: URL, onExit: (thread: IoThread) => void) {
+    this.#worker = new Worker(script, {
+      name: 'kayal-io',
+      // The parent's flags may load a compiler that the bundle does not need.
+      execArgv: [],
+      // Descriptors belong to the process: another thread goes on with a root that this one opened.
+      trackUnmanagedFds: false,
+      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 },
+    });
+    this.#worker.unref();
+    this.#worker.on('message', (response: IoResponse) => {
+      this.#settle(response);
+    });
+    this.#worker.on('messageerror', (error) => {
+      this.#settle({ kind: 'broken', message: messageOf(error) });
+    });
+    this.#worker.on('error', (error) => {
+      this.#reason = messageOf(error);
+    });
+    this.#worker.on('exit', () => {
+      onExit(this);
+      this.#settle({ kind: 'died', message: this.#reason });
+    });
+  }
+
+  /** `answer` is called once. One request at a time. */
+  ask(request: IoRequest, answer: (outcome: IoOutcome) => void): void {
+    this.#answer = answer;
+    this.#worker.ref();
+    try {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+      this.#worker.postMessage(request);
+    } catch (error) {
+      this.#settle({ kind: 'broken', message: messageOf(error) });
+    }
+  }
+
+  /** Lets the process end although the request is still under way. */
+  abandon(): void {
+    this.#worker.unref();
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #settle(outcome: IoOutcome): void {
+    const answer = this.#answer;
+    this.#answer = undefined;
+    this.#worker.unref();
+    answer?.(outcome);
+  }
+}

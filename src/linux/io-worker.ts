@@ -1,0 +1,36 @@
+/*
+ * The entry of an io worker: a thread that makes system calls which may hang, one request at a time. It has no state,
+ * so that it can be given up and replaced at any moment.
+ */
+import { parentPort } from 'node:worker_threads';
+import { SystemError } from '../base/errors.js';
+import { addFaultPoints } from './fault-points.js';
+import type { IoRequest, IoResponse } from './io-messages.js';
+import { operations } from './operations.js';
+import { sys } from './sys.js';
+
+const byName = new Map<string, unknown>(Object.entries(operations));
+
+function answer({ op, args }: IoRequest): IoResponse {
+  const operation = byName.get(op);
+  if (typeof operation !== 'function') {
+    return { kind: 'broken', message: `the io worker knows no operation "${op}": is dist/ older than the sources?` };
+  }
+  try {
+    return { kind: 'value', value: Reflect.apply(operation, undefined, args) };
+  } catch (error) {
+    if (error instanceof SystemError) {
+      return { kind: 'failed', code: error.code, call: error.call, path: error.path };
+    }
+    return { kind: 'broken', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}
+
+const faultPoints = process.env['KAYAL_FAULT_POINTS'];
+if (faultPoints !== undefined && faultPoints !== '') addFaultPoints(sys, faultPoints);
+
+const port = parentPort;
+if (port === null) throw new Error('io-worker.js runs in a worker thread only');
+port.on('message', (request: IoRequest) => {
+  port.postMessage(answer(request));
+});

@@ -1,0 +1,189 @@
+/*
+ * The C library's functions that Kayal uses, one typed function each, named after its system call. Layouts and numbers
+ * are those of 64-bit little-endian Linux, the same on x86-64, arm64 and riscv64 (asm-generic/unistd.h, linux/*.h).
+ *
+ * Each throws a SystemError with the errno's name.
+ */
+import { AT_EMPTY_PATH, AT_REMOVEDIR, O_CLOEXEC } from './constants.js';
+import { call, declare, type About, type CString } from './ffi.js';
+
+const native = {
+  openat2: declare('long syscall(long number, int directory, const char *path, const void *how, size_t size)'),
+  close: declare('int close(int fd)'),
+  read: declare('long read(int fd, void *buffer, size_t size)'),
+  write: declare('long write(int fd, const void *data, size_t size)'),
+  fsync: declare('int fsync(int fd)'),
+  lseek: declare('int64_t lseek64(int fd, int64_t offset, int whence)'),
+  getdents64: declare('long getdents64(int fd, void *buffer, size_t size)'),
+  statx: declare('int statx(int directory, const char *path, int flags, unsigned int mask, void *result)'),
+  fstatfs: declare('int fstatfs64(int fd, void *result)'),
+  mkdirat: declare('int mkdirat(int directory, const char *path, unsigned int mode)'),
+  unlinkat: declare('int unlinkat(int directory, const char *path, int flags)'),
+  renameat: declare('int renameat(int from, const char *name, int to, const char *new_name)'),
+  linkat: declare('int linkat(int from, const char *name, int to, const char *new_name, int flags)'),
+  fchown: declare('int fchown(int fd, unsigned int uid, unsigned int gid)'),
+  fchmod: declare('int fchmod(int fd, unsigned int mode)'),
+  getxattr: declare('long getxattr(const char *path, const char *name, void *value, size_t size)'),
+  setxattr: declare('int setxattr(const char *path, const char *name, const void *value, size_t size, int flags)'),
+  removexattr: declare('int removexattr(const char *path, const char *name)'),
+  ioctl: declare('int ioctl(int fd, unsigned long request, void *argument)'),
+  umount2: declare('int umount2(const char *target, int flags)'),
+  openTree: declare('long syscall(long number, int directory, const char *path, unsigned int flags)'),
+  moveMount: declare(
+    'long syscall(long number, int from, const char *path, int to, const char *new, unsigned int flags)',
+  ),
+  mountSetattr: declare(
+    'long syscall(long number, int directory, const char *path, unsigned int flags, const void *attributes, size_t size)',
+  ),
+  quotactlFd: declare('long syscall(long number, int fd, unsigned int command, unsigned int id, void *argument)'),
+  exit: declare('void _exit(int status)'),
+};
+
+export interface OpenHow {
+  readonly flags: number;
+  /** Permissions of a file that the call creates. */
+  readonly mode?: number | undefined;
+  /** RESOLVE_* bits. */
+  readonly resolve: number;
+}
+
+/** openat2(2), always with O_CLOEXEC. */
+export function openat2(directory: number, path: CString, how: OpenHow, about: About): number {
+  const bytes = Buffer.alloc(24);
+  bytes.writeBigUInt64LE(BigInt(how.flags | O_CLOEXEC), 0);
+  bytes.writeBigUInt64LE(BigInt(how.mode ?? 0), 8);
+  bytes.writeBigUInt64LE(BigInt(how.resolve), 16);
+  return call('openat2', about, native.openat2, 437, directory, path, bytes, bytes.length);
+}
+
+/** close(2), whose failure means nothing to callers that called fsync before: the descriptor is gone in any case. */
+export function close(fd: number): void {
+  native.close(fd);
+}
+
+/** read(2): the number of bytes read, 0 at the end. */
+export function read(fd: number, buffer: Uint8Array, about: About): number {
+  return call('read', about, native.read, fd, buffer, buffer.length);
+}
+
+/** write(2): the number of bytes written, maybe fewer than given. */
+export function write(fd: number, data: Uint8Array, about: About): number {
+  return call('write', about, native.write, fd, data, data.length);
+}
+
+/** fsync(2) */
+export function fsync(fd: number, about: About): void {
+  call('fsync', about, native.fsync, fd);
+}
+
+/** lseek(2) with SEEK_SET; in a directory `offset` is a d_off of getdents64. */
+export function seek(fd: number, offset: bigint, about: About): void {
+  call('lseek', about, native.lseek, fd, offset, 0);
+}
+
+/** getdents64(2): the number of bytes of `buffer` that are filled with entries, 0 at the end. */
+export function getdents64(fd: number, buffer: Uint8Array, about: About): number {
+  return call('getdents64', about, native.getdents64, fd, buffer, buffer.length);
+}
+
+/** statx(2) with STATX_BASIC_STATS into the 256 bytes of `result`. */
+export function statx(directory: number, path: CString, flags: number, result: Uint8Array, about: About): void {
+  call('statx', about, native.statx, directory, path, flags, 0x7ff, result);
+}
+
+/** fstatfs(2) into the 120 bytes of `result`. */
+export function fstatfs(fd: number, result: Uint8Array, about: About): void {
+  call('statfs', about, native.fstatfs, fd, result);
+}
+
+/** mkdirat(2); the umask applies. */
+export function mkdirat(directory: number, name: CString, mode: number, about: About): void {
+  call('mkdir', about, native.mkdirat, directory, name, mode);
+}
+
+/** unlinkat(2); `flags` is 0 or AT_REMOVEDIR. */
+export function unlinkat(directory: number, name: CString, flags: number, about: About): void {
+  call(flags === AT_REMOVEDIR ? 'rmdir' : 'unlink', about, native.unlinkat, directory, name, flags);
+}
+
+/** renameat(2) */
+export function renameat(from: number, name: CString, to: number, newName: CString, about: About): void {
+  call('rename', about, native.renameat, from, name, to, newName);
+}
+
+/** linkat(2), of the name itself when it is a symlink. */
+export function linkat(from: number, name: CString, to: number, newName: CString, about: About): void {
+  call('link', about, native.linkat, from, name, to, newName, 0);
+}
+
+/** fchown(2) */
+export function fchown(fd: number, uid: number, gid: number, about: About): void {
+  call('chown', about, native.fchown, fd, uid, gid);
+}
+
+/** fchmod(2) */
+export function fchmod(fd: number, mode: number, about: About): void {
+  call('chmod', about, native.fchmod, fd, mode);
+}
+
+/** getxattr(2): the length of the value; with an empty buffer only that. */
+export function getxattr(path: string, name: string, value: Uint8Array, about: About): number {
+  return call('getxattr', about, native.getxattr, path, name, value, value.length);
+}
+
+/** setxattr(2), created or replaced. */
+export function setxattr(path: string, name: string, value: Uint8Array, about: About): void {
+  call('setxattr', about, native.setxattr, path, name, value, value.length, 0);
+}
+
+/** removexattr(2) */
+export function removexattr(path: string, name: string, about: About): void {
+  call('removexattr', about, native.removexattr, path, name);
+}
+
+/** ioctl(2) with a structure as its argument. */
+export function ioctl(fd: number, request: number, argument: Uint8Array, about: About): void {
+  call('ioctl', about, native.ioctl, fd, request, argument);
+}
+
+/** umount2(2) */
+export function umount2(target: string, flags: number): void {
+  call('umount', target, native.umount2, target, flags);
+}
+
+/** open_tree(2) with OPEN_TREE_CLONE: a detached copy of the mount that `fd` is on, with `fd` as its root. */
+export function openTreeClone(fd: number, about: About): number {
+  return call('open_tree', about, native.openTree, 428, fd, '', 1 | O_CLOEXEC | AT_EMPTY_PATH);
+}
+
+/** move_mount(2): attaches the mount of `from` on the directory that `to` stands for. */
+export function moveMount(from: number, to: number, about: About): void {
+  call('move_mount', about, native.moveMount, 429, from, '', to, '', 0x4 | 0x40);
+}
+
+export interface MountAttributes {
+  /** MOUNT_ATTR_* bits. */
+  readonly set: number;
+  readonly clear: number;
+  /** MS_PRIVATE and the like; 0 leaves it. */
+  readonly propagation: number;
+}
+
+/** mount_setattr(2) on the mount of `fd`. Since Linux 5.12. */
+export function mountSetattr(fd: number, attributes: MountAttributes, about: About): void {
+  const bytes = Buffer.alloc(32);
+  bytes.writeBigUInt64LE(BigInt(attributes.set), 0);
+  bytes.writeBigUInt64LE(BigInt(attributes.clear), 8);
+  bytes.writeBigUInt64LE(BigInt(attributes.propagation), 16);
+  call('mount_setattr', about, native.mountSetattr, 442, fd, '', AT_EMPTY_PATH, bytes, bytes.length);
+}
+
+/** quotactl_fd(2) on the filesystem of `fd`. Since Linux 5.14. */
+export function quotactlFd(fd: number, command: number, id: number, argument: Uint8Array, about: About): void {
+  call('quotactl', about, native.quotactlFd, 443, fd, command, id, argument);
+}
+
+/** _exit(2): ends the process with all its threads, also those that hang in a system call. */
+export function exit(status: number): void {
+  native.exit(status);
+}

@@ -1,0 +1,74 @@
+/*
+ * Limits by project id on XFS and ext4 (xfs_quota(8), "project quota"). For trees on the filesystem itself: a
+ * pool's directory, or a brick; through a FUSE mount none of it works.
+ */
+import { isErrno } from '../base/errors.js';
+import type { ProjectQuota } from './operations/projects.js';
+import type { WalkPosition } from './operations/walk.js';
+import type { Tree } from './tree.js';
+
+export type { ProjectQuota } from './operations/projects.js';
+
+export type Support = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+
+export interface SetProjectOptions {
+  /** Also puts what is in the directory already into the project, in slices. */
+  readonly recursive?: boolean | undefined;
+}
+
+const XFS = 0x58465342;
+const EXT4 = 0xef53;
+const SLICE = { entries: 4096 };
+
+/** Whether the filesystem of the tree keeps project limits now; else the reason, and what to do. */
+export async function supported(tree: Tree): Promise<Support> {
+  if (tree.fsType !== XFS && tree.fsType !== EXT4) {
+    return {
+      ok: false,
+      reason: `project quota needs XFS or ext4; ${tree.root} has type 0x${tree.fsType.toString(16)}`,
+    };
+  }
+  const advice =
+    tree.fsType === XFS
+      ? 'mount it with -o prjquota (XFS cannot change that by a remount)'
+      : 'enable it with tune2fs -O project,quota -Q prjquota while unmounted, and mount it with -o prjquota';
+  try {
+    const { accounting, enforced } = await tree.call('projectQuotaState', []);
+    if (accounting && enforced) return { ok: true };
+    const what = accounting ? 'counts usage but keeps no limits' : 'is off';
+    return { ok: false, reason: `project quota of the filesystem of ${tree.root} ${what}: ${advice}` };
+  } catch (error) {
+    if (!isErrno(error, 'ENOSYS', 'EINVAL', 'ESRCH', 'EOPNOTSUPP', 'EPERM')) throw error;
+    const reason = `the filesystem of ${tree.root} has no project quota (${error.message}): ${advice}, on a kernel with CONFIG_QUOTA and CONFIG_XFS_QUOTA`;
+    return { ok: false, reason };
+  }
+}
+
+/**
+ * Puts a directory into a project; what is made in it later inherits that.
+ * @throws SystemError ENOTEMPTY when the directory has entries, without `recursive`
+ */
+export async function setProject(tree: Tree, path: string, id: number, options: SetProjectOptions = {}): Promise<void> {
+  if (options.recursive !== true) {
+    await tree.call('setProject', [path, id]);
+    return;
+  }
+  let position: WalkPosition = { pending: [Buffer.from(path).toString('latin1')], offset: 0n };
+  while (position.pending.length > 0) position = await tree.call('assignProject', [position, id, SLICE]);
+}
+
+/** The project id of a directory; 0: none. */
+export async function getProject(tree: Tree, path: string): Promise<number> {
+  const { id } = await tree.call('getProject', [path]);
+  return id;
+}
+
+/** Sets the limit of a project in bytes; the filesystem rounds it up to its blocks, mostly 4096. 0 takes it away. */
+export async function setLimit(tree: Tree, id: number, bytes: bigint): Promise<void> {
+  await tree.call('setProjectLimit', [id, bytes]);
+}
+
+/** Limit (0: none) and usage of a project; all 0 when the filesystem has never heard of it. */
+export async function getQuota(tree: Tree, id: number): Promise<ProjectQuota> {
+  return tree.call('getProjectQuota', [id]);
+}

@@ -1,0 +1,46 @@
+import { KayalError, messageOf } from './base/errors.js';
+import { checkConfigFile } from './cli/config-check.js';
+import { parseCommandLine, type Command } from './cli/flags.js';
+import { runRole } from './cli/run-role.js';
+import { UsageError } from './cli/usage-error.js';
+import { ConfigError } from './pools/config.js';
+
+async function run(command: Command): Promise<number> {
+  switch (command.kind) {
+    case 'print':
+      process.stdout.write(command.text);
+      return 0;
+    case 'configCheck': {
+      const { exitCode, text } = await checkConfigFile(command.file);
+      (exitCode === 0 ? process.stdout : process.stderr).write(text);
+      return exitCode;
+    }
+    case 'all':
+    case 'controller':
+    case 'node':
+      await runRole(command.kind, command.settings);
+      return 0;
+    default:
+      throw new Error(`${command.kind} is not there yet`);
+  }
+}
+
+/** Problems that the user can mend are told in a sentence; anything else is a fault of Kayal and shows its stack. */
+function report(error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n`);
+    return error.exitCode;
+  }
+  if (error instanceof ConfigError || error instanceof KayalError) {
+    process.stderr.write(`kayal: ${error.message}\n`);
+    return 1;
+  }
+  process.stderr.write(`kayal: ${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}\n`);
+  return 1;
+}
+
+try {
+  process.exitCode = await run(parseCommandLine(process.argv.slice(2), process.env));
+} catch (error) {
+  process.exitCode = report(error);
+}

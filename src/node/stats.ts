@@ -1,0 +1,140 @@
+import { lstat } from 'node:fs/promises';
+import { posix } from 'node:path';
+import { KayalError, invalidArgument, isErrno, messageOf, notFound } from '../base/errors.js';
+import type { NodeGetVolumeStatsRequest__Output } from '../gen/csi/v1/NodeGetVolumeStatsRequest.js';
+import type { NodeGetVolumeStatsResponse } from '../gen/csi/v1/NodeGetVolumeStatsResponse.js';
+import { readMountinfo, topMount, type MountEntry } from '../linux/mountinfo.js';
+import { isBeneath } from '../pools/mount-location.js';
+import type { Attachment } from '../pools/mounts.js';
+import type { PoolConfig } from '../pools/types.js';
+import type { CallContext } from '../rpc/service.js';
+import { KAYAL_DIRECTORY, VOLUMES_DIRECTORY } from '../volumes/layout.js';
+import { within } from './deadline.js';
+import type { NodeDependencies } from './dependencies.js';
+import { measure } from './measure.js';
+import { publishKind } from './publishes.js';
+import { normalise, poolOfHandle, problemOfPath, requireVolumeId } from './requests.js';
+import type { StagedPaths } from './staged-paths.js';
+import { realTarget } from './target.js';
+import type { UsageCounts } from './usage-counts.js';
+import { recordOf, type NodeVolume } from './volume.js';
+
+/** kubelet asks about every volume once a minute and waits for the answer. */
+const ANSWER_WITHIN_MS = 5_000;
+
+export interface StatsState {
+  readonly staged: StagedPaths;
+  readonly counts: UsageCounts;
+}
+
+interface Place {
+  readonly handle: string;
+  readonly pool: PoolConfig;
+  /** What is mounted at the path that is asked about; absent for a staging path. */
+  readonly mount?: MountEntry | undefined;
+  /** Relative to the pool's root, when the volume was staged at that path by this process. */
+  readonly stagedPath?: string | undefined;
+}
+
+const abnormal = (message: string): NodeGetVolumeStatsResponse => ({
+  usage: [],
+  volume_condition: { abnormal: true, message },
+});
+
+/**
+ * The bytes (and inodes) of a volume and its condition. A pool that is dead or hangs is an abnormal condition, told
+ * within 5 s, not an error: kubelet would learn nothing from one.
+ */
+export async function volumeStats(
+  dependencies: NodeDependencies,
+  state: StatsState,
+  request: NodeGetVolumeStatsRequest__Output,
+  call: CallContext,
+): Promise<NodeGetVolumeStatsResponse> {
+  const handle = requireVolumeId(request.volume_id);
+  if (request.volume_path === '') throw invalidArgument('the request has no volume_path');
+  const { pool } = poolOfHandle(dependencies.config(), handle);
+  return dependencies.release.use(pool.name, async () => {
+    const place = await find(handle, pool, request, state.staged);
+    const answer = await within(ANSWER_WITHIN_MS, answerFor(dependencies, state, place, call));
+    return answer ?? abnormal(`pool ${pool.name} did not answer within ${ANSWER_WITHIN_MS / 1_000} s`);
+  });
+}
+
+/** @throws KayalError NOT_FOUND when the path is neither a mount nor where the volume was staged */
+async function find(
+  handle: string,
+  pool: PoolConfig,
+  request: NodeGetVolumeStatsRequest__Output,
+  staged: StagedPaths,
+): Promise<Place> {
+  const missing = notFound(`volume ${handle} is not published at ${JSON.stringify(request.volume_path.slice(0, 256))}`);
+  if (problemOfPath(request.volume_path) !== undefined) throw missing;
+  const path = normalise(request.volume_path);
+  const real = await realTarget(path);
+  if (real === undefined) throw missing;
+  const mount = topMount(await readMountinfo(), real);
+  if (mount !== undefined) return { handle, pool, mount };
+  const stagedPath = staged.get(handle, path);
+  const isStaging = stagedPath !== undefined || normalise(request.staging_target_path) === path;
+  // It is no mount point, so it lies on the local disk and does not hang.
+  if (isStaging && (await isDirectory(real))) return { handle, pool, stagedPath };
+  throw missing;
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+async function answerFor(
+  { pools }: NodeDependencies,
+  { counts }: StatsState,
+  place: Place,
+  call: CallContext,
+): Promise<NodeGetVolumeStatsResponse> {
+  const { handle, pool, mount } = place;
+  try {
+    const volume = await volumeAt(await pools.attach(pool), place);
+    const { location } = volume.attachment;
+    if (mount !== undefined && publishKind(mount, { location, path: volume.path }) === 'dead') {
+      return abnormal(
+        `published from a GlusterFS client that is gone (device ${mount.dev}, now ${location.dev}): restart the pod`,
+      );
+    }
+    const { usage, problem, remark } = await measure(volume, counts);
+    const message = problem ?? remark ?? 'the volume answers';
+    return { usage: [...usage], volume_condition: { abnormal: problem !== undefined, message } };
+  } catch (error) {
+    if (error instanceof KayalError && error.code === 'NOT_FOUND') throw error;
+    call.log.warn({ error: messageOf(error) }, 'volume is abnormal');
+    return abnormal(`volume ${handle} cannot be used: ${messageOf(error)}`);
+  }
+}
+
+/** @throws KayalError NOT_FOUND when there is no such volume, or the path that is asked about is not one of its */
+async function volumeAt(attachment: Attachment, place: Place): Promise<NodeVolume> {
+  const { handle, mount, stagedPath } = place;
+  const record = await recordOf(attachment, handle);
+  const path = record?.path ?? stagedPath ?? staticPath(attachment, mount);
+  if (path === undefined) throw notFound(`volume ${handle} does not exist`);
+  const { location } = attachment;
+  if (mount !== undefined && publishKind(mount, { location, path }) === undefined) {
+    throw notFound(`volume ${handle} is not published at ${mount.target}`);
+  }
+  return { handle, attachment, path, record };
+}
+
+/** The request has no attributes: a volume without a record is what is mounted, when that can be a static volume. */
+function staticPath({ location, pool }: Attachment, mount: MountEntry | undefined): string | undefined {
+  if (mount === undefined || !isBeneath(mount.root, location.root)) return undefined;
+  const path = posix.relative(location.root, mount.root);
+  if (path === '') return pool.staticOnly ? '.' : undefined;
+  const first = path.split('/')[0];
+  const isKayals = first === KAYAL_DIRECTORY || (first === VOLUMES_DIRECTORY && !pool.staticOnly);
+  return isKayals ? undefined : path;
+}

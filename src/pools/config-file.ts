@@ -1,0 +1,149 @@
+import { readFile } from 'node:fs/promises';
+import { messageOf } from '../base/errors.js';
+import { ConfigError, parseConfig } from './config.js';
+import { DirectoryWatch } from './directory-watch.js';
+import type { Config } from './types.js';
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(file, [`cannot be read: ${messageOf(error)}`], { cause: error });
+  }
+}
+
+/**
+ * Reads and checks the configuration file.
+ * @throws ConfigError that lists every problem
+ */
+export async function loadConfig(file: string): Promise<Config> {
+  return parseConfig(await readText(file), file);
+}
+
+function asConfigError(file: string, error: unknown): ConfigError {
+  return error instanceof ConfigError ? error : new ConfigError(file, [messageOf(error)], { cause: error });
+}
+
+function tryParse(text: string, file: string): Config | ConfigError {
+  try {
+    return parseConfig(text, file);
+  } catch (error) {
+    return asConfigError(file, error);
+  }
+}
+
+export interface ConfigWatch {
+  close(): void;
+}
+
+export interface ConfigWatchOptions {
+  /** The configuration in use; without it the first valid one that is read counts as such. */
+  readonly current?: Config | undefined;
+  /** How long a file must stay the same before it is used, so that half of one never passes for the whole. */
+  readonly settleMs?: number | undefined;
+  /** How often the file is read even if nothing was notified (network file systems notify nothing). */
+  readonly pollMs?: number | undefined;
+}
+
+class FileWatch implements ConfigWatch {
+  readonly #file: string;
+  readonly #onChange: (config: Config) => void;
+  readonly #onError: (error: ConfigError) => void;
+  readonly #settleMs: number;
+  readonly #directories: DirectoryWatch;
+  readonly #poll: NodeJS.Timeout;
+  #settling: NodeJS.Timeout | undefined;
+  /** The configuration in use, as JSON: a new comment in the file is no new configuration. */
+  #current: string | undefined;
+  /** What was read last and since when (performance.now()), waiting to be read the same `settleMs` later. */
+  #candidate: { readonly text: string; readonly since: number } | undefined;
+  /** The text that was used or refused last. */
+  #settled: string | undefined;
+  #reported: string | undefined;
+  #closed = false;
+
+  constructor(
+    file: string,
+    onChange: (config: Config) => void,
+    onError: (error: ConfigError) => void,
+    options: ConfigWatchOptions,
+  ) {
+    this.#file = file;
+    this.#onChange = onChange;
+    this.#onError = onError;
+    this.#settleMs = options.settleMs ?? 200;
+    this.#current = options.current === undefined ? undefined : JSON.stringify(options.current);
+    this.#directories = new DirectoryWatch(file, () => this.#settle());
+    this.#poll = setInterval(() => void this.#read(), options.pollMs ?? 10_000).unref();
+    void this.#read();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#poll);
+    clearTimeout(this.#settling);
+    this.#directories.close();
+  }
+
+  /** Reads once nothing was notified for `settleMs`. */
+  #settle(): void {
+    clearTimeout(this.#settling);
+    if (!this.#closed) this.#settling = setTimeout(() => void this.#read(), this.#settleMs).unref();
+  }
+
+  async #read(): Promise<void> {
+    await this.#directories.refresh();
+    const text = await readText(this.#file).catch((error: unknown) => asConfigError(this.#file, error));
+    if (this.#closed) return;
+    if (text instanceof ConfigError) {
+      this.#settled = undefined;
+      this.#report(text);
+      return;
+    }
+    if (!this.#hasSettled(text)) return;
+    const config = tryParse(text, this.#file);
+    if (config instanceof ConfigError) this.#report(config);
+    else this.#use(config);
+  }
+
+  #hasSettled(text: string): boolean {
+    if (text === this.#settled) return false;
+    const now = performance.now();
+    if (text !== this.#candidate?.text) this.#candidate = { text, since: now };
+    if (now - this.#candidate.since < this.#settleMs) {
+      this.#settle();
+      return false;
+    }
+    this.#settled = text;
+    return true;
+  }
+
+  #use(config: Config): void {
+    this.#reported = undefined;
+    const json = JSON.stringify(config);
+    const isFirst = this.#current === undefined;
+    const isSame = this.#current === json;
+    this.#current = json;
+    if (!isFirst && !isSame) this.#onChange(config);
+  }
+
+  #report(error: ConfigError): void {
+    if (this.#closed || error.message === this.#reported) return;
+    this.#reported = error.message;
+    this.#onError(error);
+  }
+}
+
+/**
+ * Follows the configuration file: edited in place, replaced by a rename (editors), or by a swapped symbolic link
+ * (Kubernetes mounts a ConfigMap so). A file that is not valid, or gone, is reported once through `onError`, and the
+ * old configuration stays in use. Does not keep the process alive.
+ */
+export function watchConfig(
+  file: string,
+  onChange: (config: Config) => void,
+  onError: (error: ConfigError) => void,
+  options: ConfigWatchOptions = {},
+): ConfigWatch {
+  return new FileWatch(file, onChange, onError, options);
+}

@@ -1,0 +1,70 @@
+import { checkClientOptions } from '../gluster/client-options.js';
+
+/** One thing that is wrong: where (a key path such as `pools[1].bricks`) and what is allowed. */
+export interface Problem {
+  readonly key: string;
+  readonly message: string;
+}
+
+/** A pool as it stands in the file, of any shape: rules look at what is there, so that one wrong key hides no other. */
+export type RawPool = Readonly<Record<string, unknown>>;
+
+type Rule = (pool: RawPool) => readonly Problem[];
+
+const problem = (key: string, message: string): readonly Problem[] => [{ key, message }];
+
+const staticPoolHasNoQuota: Rule = (pool) =>
+  pool['staticOnly'] === true && pool['quota'] !== undefined && pool['quota'] !== 'none'
+    ? problem('quota', 'must be none, or left out, with staticOnly: Kayal makes nothing in such a pool')
+    : [];
+
+const oneBrickPerReplica: Rule = ({ replica, bricks }) =>
+  (replica === 1 || replica === 3) && Array.isArray(bricks) && bricks.length !== replica
+    ? problem('bricks', `must list exactly ${replica} (one per replica), lists ${bricks.length}`)
+    : [];
+
+const glusterQuotaKeys: Rule = (pool) => {
+  const strict = pool['quotaStrict'] === true;
+  const large = pool['quotaProfile'] === 'large-volumes';
+  if (strict && large) {
+    return problem('quotaStrict', 'cannot be true with quotaProfile: large-volumes; take one of them');
+  }
+  const other = pool['quota'];
+  if ((!strict && !large) || other === undefined || other === 'auto' || other === 'gluster') return [];
+  return problem(strict ? 'quotaStrict' : 'quotaProfile', 'applies with quota: gluster or auto only');
+};
+
+function isScalar(value: unknown): value is string | number | boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value);
+}
+
+const knownClientOptions: Rule = ({ options }) => {
+  if (typeof options !== 'object' || options === null) return [];
+  // A list is an object too, for JavaScript as for valibot.
+  if (Array.isArray(options)) return problem('options', 'must be a mapping of option names to values');
+  const scalars = Object.entries(options).filter(([, value]) => isScalar(value));
+  const texts = Object.fromEntries(scalars.map(([name, value]) => [name, String(value)]));
+  return checkClientOptions(texts).map((message) => ({ key: 'options', message }));
+};
+
+const sharedOrOfOneNode: Rule = ({ shared, node }) => {
+  if (shared === true && node !== undefined) {
+    return problem('node', 'cannot be given with shared: true; take one of them');
+  }
+  if (shared === true || node !== undefined) return [];
+  return problem(
+    shared === undefined ? 'shared' : 'node',
+    'is missing: say shared: true for a tree that is the same on all nodes, or node: NAME for one that only that node has',
+  );
+};
+
+const RULES: Readonly<Record<string, readonly Rule[]>> = {
+  managed: [staticPoolHasNoQuota, oneBrickPerReplica, glusterQuotaKeys],
+  gluster: [staticPoolHasNoQuota, knownClientOptions],
+  directory: [staticPoolHasNoQuota, sharedOrOfOneNode],
+};
+
+/** What is wrong between the keys of one pool; keys are relative to the pool. */
+export function checkPoolRules(pool: RawPool): readonly Problem[] {
+  return (RULES[String(pool['type'])] ?? []).flatMap((rule) => rule(pool));
+}

@@ -1,0 +1,128 @@
+import * as v from 'valibot';
+import { isPoolName } from '../volumes/handle.js';
+import { isNodeName } from './node-name.js';
+
+/** Bytes; Linux' PATH_MAX less room for what Kayal and GlusterFS put below the directory. */
+const MAX_PATH = 1024;
+/** Brick paths stand unquoted in volfiles and in option names there (auth.login.<brick>.allow). */
+const BRICK_CHARACTERS = /^[A-Za-z0-9._+@=/-]*$/;
+const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.|$))+$|^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/;
+/** glusterd's rule for volume names (glusterd-volgen: letters, digits, - and _). */
+const VOLUME = /^[A-Za-z0-9_-]{1,128}$/;
+
+/** A string that passes `check`; `requirement` ("must be …") is the message for every other value. */
+function text(requirement: string, check: (value: string) => boolean): v.GenericSchema<string> {
+  return v.pipe(v.string(requirement), v.check(check, requirement));
+}
+
+function isAbsolutePath(path: string): boolean {
+  const names = path.replace(/\/$/, '').split('/').slice(1);
+  return (
+    path.startsWith('/') &&
+    names.length > 0 &&
+    names.every((name) => name !== '' && name !== '.' && name !== '..') &&
+    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+    !/[\u0000-\u001f\u007f]/.test(path) &&
+    Buffer.byteLength(path) <= MAX_PATH
+  );
+}
+
+function absolutePath(requirement: string, check: (path: string) => boolean = () => true): v.GenericSchema<string> {
+  return v.pipe(
+    text(requirement, (path) => isAbsolutePath(path) && check(path)),
+    v.transform((path) => path.replace(/\/$/, '')),
+  );
+}
+
+const boolean = v.boolean('must be true or false');
+
+const common = {
+  name: text('must be a DNS label: 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends', isPoolName),
+  overcommit: v.optional(
+    v.pipe(
+      v.number('must be a number from 0.01 to 1000'),
+      v.check((factor) => factor >= 0.01 && factor <= 1000, 'must be a number from 0.01 to 1000'),
+    ),
+    1,
+  ),
+  staticOnly: v.optional(boolean, false),
+};
+
+/** No default here: it depends on `staticOnly`. */
+function quota<const Names extends readonly string[]>(
+  names: Names,
+  because: string,
+): v.GenericSchema<Names[number] | undefined> {
+  return v.optional(v.picklist(names, `must be one of ${names.join(', ')}${because}`));
+}
+
+function replicaMessage(issue: { readonly input: unknown }): string {
+  if (issue.input !== 2) return 'must be 1 or 3';
+  return 'must be 1 or 3: with two copies nobody can tell which is right once they differ; take 3, with a third brick';
+}
+
+const managed = v.object({
+  ...common,
+  type: v.literal('managed'),
+  quota: quota(['auto', 'project', 'gluster', 'simple', 'none'], ''),
+  replica: v.picklist([1, 3], replicaMessage),
+  bricks: v.array(
+    absolutePath(
+      `must be an absolute path without . and .. of letters, digits and . _ + @ = / -, of at most ${MAX_PATH} bytes`,
+      (path) => BRICK_CHARACTERS.test(path),
+    ),
+    'must be a list of absolute paths, one per replica',
+  ),
+  quotaStrict: v.optional(boolean, false),
+  quotaProfile: v.optional(v.picklist(['exact', 'large-volumes'], 'must be exact or large-volumes'), 'exact'),
+});
+
+const gluster = v.object({
+  ...common,
+  type: v.literal('gluster'),
+  quota: quota(['auto', 'gluster', 'simple', 'none'], ' (project needs bricks that Kayal runs: a managed pool)'),
+  hosts: v.pipe(
+    v.array(
+      text('must be a host name or an address', (host) => host.length <= 253 && HOST.test(host)),
+      'must be a list of host names or addresses',
+    ),
+    v.minLength(1, 'must list at least one host'),
+  ),
+  volume: text("must be a GlusterFS volume's name: letters, digits, - and _", (name) => VOLUME.test(name)),
+  options: v.optional(
+    v.record(
+      v.string(),
+      v.pipe(
+        v.union([v.string(), v.number(), v.boolean()], 'must be a string, a number, true or false'),
+        v.transform(String),
+      ),
+      'must be a mapping of option names to values',
+    ),
+    {},
+  ),
+});
+
+const directory = v.object({
+  ...common,
+  type: v.literal('directory'),
+  quota: quota(['auto', 'project', 'none'], ' (gluster and simple need a mount that Kayal makes: a gluster pool)'),
+  path: absolutePath(`must be an absolute path without . and .., not /, of at most ${MAX_PATH} bytes`),
+  shared: v.optional(boolean, false),
+  node: v.optional(text("must be a node's name (the --node-id that Kayal has there)", isNodeName)),
+  requireMount: v.optional(boolean, true),
+});
+
+/** What a pool of each type may hold; what concerns several keys at once is in config-rules.ts. */
+export const poolSchemas = { managed, gluster, directory };
+
+export type PoolType = keyof typeof poolSchemas;
+export const POOL_TYPES = Object.keys(poolSchemas) as readonly PoolType[];
+export type ParsedPool = v.InferOutput<(typeof poolSchemas)[PoolType]>;
+
+/** The top of the file; each pool is then checked by the schema of its type. */
+export const fileSchema = v.object({
+  installation: text('must be the name of this installation of Kayal: 1 to 63 of letters, digits, . _ and -', (name) =>
+    /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(name),
+  ),
+  pools: v.array(v.unknown(), 'must be a list of pools'),
+});

@@ -1,0 +1,91 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isErrno, messageOf, unavailable } from '../base/errors.js';
+import type { Logger } from '../base/logger.js';
+import { GlusterClient, type ClientSource } from '../gluster/client.js';
+import type { ManagedPool } from '../gluster/managed-pool.js';
+import type { IoWorkers } from '../linux/io-workers.js';
+import { readMountinfo } from '../linux/mountinfo.js';
+import { Tree } from '../linux/tree.js';
+import { locate } from './mount-location.js';
+import type { OpenPool } from './open-pool.js';
+import type { GlusterPoolConfig, ManagedPoolConfig } from './types.js';
+
+export interface GlusterAttachmentOptions {
+  readonly pool: ManagedPoolConfig | GlusterPoolConfig;
+  /** Of this pool alone: mount point, log and pid file lie below it. */
+  readonly directory: string;
+  readonly control: boolean;
+  readonly managed: (pool: string) => ManagedPool | undefined;
+  readonly io: IoWorkers;
+  readonly log: Logger;
+}
+
+/** Where a pool's client is mounted, given the directory of the pool. */
+export function mountPointIn(directory: string): string {
+  return join(directory, 'mnt');
+}
+
+function sourceOf({ pool, control, managed }: GlusterAttachmentOptions): ClientSource {
+  if (pool.type === 'gluster') return { kind: 'servers', hosts: pool.hosts, volume: pool.volume };
+  const running = managed(pool.name);
+  if (running === undefined) {
+    throw unavailable(`pool ${pool.name}: its bricks are not running on this machine yet`);
+  }
+  return { kind: 'volfile', path: control ? running.controlVolfile : running.clientVolfile };
+}
+
+/** Never stats what is there: a dead mount would hang; mkdir(2) finds a mount point to exist without asking it. */
+async function makeMountPoint(directory: string): Promise<string> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const mountPoint = mountPointIn(directory);
+  try {
+    await mkdir(mountPoint, { mode: 0o700 });
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) throw error;
+  }
+  return mountPoint;
+}
+
+/**
+ * Starts or adopts the pool's GlusterFS client and opens its mount.
+ * @throws KayalError UNAVAILABLE with the reason
+ */
+export async function openGluster(options: GlusterAttachmentOptions): Promise<OpenPool> {
+  const { pool, control, io, directory } = options;
+  const source = sourceOf(options);
+  const mountPoint = await makeMountPoint(directory);
+  const log = options.log.child({ pool: pool.name, control });
+  const client = await GlusterClient.start({
+    name: pool.name,
+    mountPoint,
+    source,
+    options: pool.type === 'gluster' ? pool.options : {},
+    control,
+    directory,
+    log,
+    io,
+  });
+  client.onExit(() => log.warn({ pid: client.pid }, 'the GlusterFS client ended'));
+  const tree = await Tree.open(io, pool.name, mountPoint);
+  const location = locate(await readMountinfo(), mountPoint);
+  // A client that was refused by its bricks unmounts itself: what lies there then is the local disk.
+  if (location?.target !== mountPoint || location.dev !== tree.dev || !location.fsType.startsWith('fuse')) {
+    await tree.close();
+    throw unavailable(`pool ${pool.name}: its client is not mounted at ${mountPoint}; see the log in ${directory}`);
+  }
+  return {
+    tree,
+    location,
+    isAlive: () => client.alive(),
+    stop: async () => {
+      try {
+        await client.stop();
+      } catch (error) {
+        throw unavailable(`pool ${pool.name}: its client at ${mountPoint} cannot be stopped: ${messageOf(error)}`, {
+          cause: error,
+        });
+      }
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import type { MechanismName } from '../quota/mechanism.js';
+
+interface PoolCommon {
+  /** A DNS label of at most 63 characters: the first part of every volume handle of the pool. */
+  readonly name: string;
+  readonly quota: MechanismName | 'auto';
+  /** Factor on the size of the pool that may be promised to volumes; 1.0 promises no more than there is. */
+  readonly overcommit: number;
+  /** A pool that holds only static volumes: nothing is made in it (no `.kayal`), and its root may be published. */
+  readonly staticOnly: boolean;
+}
+
+/** Bricks that Kayal runs on this machine, without glusterd. */
+export interface ManagedPoolConfig extends PoolCommon {
+  readonly type: 'managed';
+  readonly replica: 1 | 3;
+  /** Absolute paths, one per replica, in an order that never changes. */
+  readonly bricks: readonly string[];
+  /** `gluster` quota without write-behind in the client graph: more exact, slower (docs/quota.md). */
+  readonly quotaStrict: boolean;
+  /** `large-volumes`: quota timeouts 1/0 and a soft limit of 50 %; volumes under 1 GiB are refused. */
+  readonly quotaProfile: 'exact' | 'large-volumes';
+}
+
+/** An existing GlusterFS volume that glusterd serves. */
+export interface GlusterPoolConfig extends PoolCommon {
+  readonly type: 'gluster';
+  readonly hosts: readonly string[];
+  readonly volume: string;
+  /** Options of glusterfs(8), each on the allow-list of gluster/client-options.ts. */
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** One directory tree: the same on all nodes, or of one node. */
+export interface DirectoryPoolConfig extends PoolCommon {
+  readonly type: 'directory';
+  readonly path: string;
+  readonly shared: boolean;
+  /** The node that has it, when it is not shared. */
+  readonly node?: string | undefined;
+  /** False when the directory may lie on the root filesystem; by default that counts as a mount that is missing. */
+  readonly requireMount: boolean;
+}
+
+export type PoolConfig = ManagedPoolConfig | GlusterPoolConfig | DirectoryPoolConfig;
+
+/** The whole configuration file. */
+export interface Config {
+  /** Who owns the pools: one installation of Kayal, the same name on its controller and nodes. */
+  readonly installation: string;
+  readonly pools: readonly PoolConfig[];
+}

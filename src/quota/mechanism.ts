@@ -1,0 +1,41 @@
+/** The quota mechanisms of design.md; `none` keeps no limit. */
+export type MechanismName = 'project' | 'gluster' | 'simple' | 'none';
+
+/** What a mechanism needs to know of a volume to act on it. */
+export interface LimitTarget {
+  /** The volume's directory, relative to the root of the pool. */
+  readonly path: string;
+  /** The project id on record, for the `project` mechanism; absent for the others and before one was allocated. */
+  readonly projectId?: number | undefined;
+}
+
+/** What a mechanism measures of one volume, in bytes; inodes only where the mechanism counts them. */
+export interface VolumeUsage {
+  readonly total: bigint;
+  readonly used: bigint;
+  readonly available: bigint;
+  readonly inodes?: { readonly total: bigint; readonly used: bigint; readonly available: bigint } | undefined;
+}
+
+/** How the limits of one pool are set, verified and taken away. The holder of the pool's lease is its only user. */
+export interface QuotaMechanism {
+  readonly name: MechanismName;
+  /** The smallest limit this mechanism keeps on this pool, in bytes. */
+  readonly minimumBytes: bigint;
+  /**
+   * Finds out, on the pool itself, whether limits set by this mechanism are kept.
+   * @throws KayalError FAILED_PRECONDITION that says why not and what the pool's administrator has to do
+   */
+  probe(): Promise<void>;
+  /** A project id that no volume, trash or foreign data of the pool uses; undefined for mechanisms without ids. */
+  allocate(used: ReadonlySet<number>): Promise<number | undefined>;
+  /**
+   * Sets the limit of a directory and reads it back. Repeating it is harmless.
+   * @throws KayalError FAILED_PRECONDITION when the limit that is read back is another one
+   */
+  set(target: LimitTarget, limitBytes: bigint): Promise<void>;
+  /** The limit that is in force, in bytes; undefined when there is none. */
+  get(target: LimitTarget): Promise<bigint | undefined>;
+  /** Takes the limit away once the data is gone (frees the project id); OK when there is none. */
+  clear(target: LimitTarget): Promise<void>;
+}

@@ -1,0 +1,131 @@
+import type { DamagedRecord, VolumeRecord } from './record.js';
+import { PathIndex } from './path-index.js';
+
+/** A deleted volume that waits to be purged; its space stays promised until it is gone. */
+export interface TrashEntry {
+  /** The entry's directory below `.kayal/trash`. */
+  readonly name: string;
+  readonly limitBytes: bigint;
+  readonly projectId?: number | undefined;
+}
+
+/**
+ * What the pool has promised: a cache of its records and its trash, rebuilt from them whenever the pool is opened.
+ * Reserving is synchronous, so that two calls at once cannot be promised the same bytes.
+ */
+export class Catalog {
+  readonly #records = new Map<string, VolumeRecord>();
+  readonly #damaged = new Map<string, { readonly error: DamagedRecord; readonly limitBytes: bigint }>();
+  readonly #trash = new Map<string, TrashEntry>();
+  readonly #reservations = new Map<string, bigint>();
+  readonly #paths = new PathIndex();
+  #promised = 0n;
+  #sortedIds: readonly string[] | undefined;
+
+  /** Bytes promised to volumes, to volumes being made, and to trash. */
+  get promisedBytes(): bigint {
+    return this.#promised;
+  }
+
+  get volumeCount(): number {
+    return this.#records.size + this.#damaged.size;
+  }
+
+  get(id: string): VolumeRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  records(): IterableIterator<VolumeRecord> {
+    return this.#records.values();
+  }
+
+  damagedRecord(id: string): DamagedRecord | undefined {
+    return this.#damaged.get(id)?.error;
+  }
+
+  /** Takes over what is on disk now; replaces what was known of the volume. */
+  put(record: VolumeRecord): void {
+    const before = this.#records.get(record.id);
+    if (before === undefined) this.#sortedIds = undefined;
+    else {
+      this.#promised -= before.limitBytes;
+      this.#paths.remove(before.path);
+    }
+    this.#records.set(record.id, record);
+    this.#promised += record.limitBytes;
+    this.#paths.add(record.path, record.id);
+  }
+
+  remove(id: string): void {
+    const record = this.#records.get(id);
+    if (record === undefined) return;
+    this.#records.delete(id);
+    this.#promised -= record.limitBytes;
+    this.#paths.remove(record.path);
+    this.#sortedIds = undefined;
+  }
+
+  /** @param limitBytes what its data is limited to as far as that could be found out; it stays promised */
+  putDamaged(error: DamagedRecord, limitBytes: bigint): void {
+    this.#damaged.set(error.id, { error, limitBytes });
+    this.#promised += limitBytes;
+    this.#sortedIds = undefined;
+  }
+
+  putTrash(entry: TrashEntry): void {
+    const before = this.#trash.get(entry.name);
+    this.#trash.set(entry.name, entry);
+    this.#promised += entry.limitBytes - (before?.limitBytes ?? 0n);
+  }
+
+  removeTrash(name: string): void {
+    const entry = this.#trash.get(name);
+    if (entry === undefined) return;
+    this.#trash.delete(name);
+    this.#promised -= entry.limitBytes;
+  }
+
+  trash(): readonly TrashEntry[] {
+    return [...this.#trash.values()];
+  }
+
+  get trashCount(): number {
+    return this.#trash.size;
+  }
+
+  /** Promises `bytes` ahead of the record that will; the result takes it back (once the record counts, or on failure). */
+  reserve(id: string, bytes: bigint): () => void {
+    this.#reservations.set(id, (this.#reservations.get(id) ?? 0n) + bytes);
+    this.#promised += bytes;
+    let released = false;
+    return () => {
+      if (released) return;
+      released = true;
+      const left = (this.#reservations.get(id) ?? 0n) - bytes;
+      if (left === 0n) this.#reservations.delete(id);
+      else this.#reservations.set(id, left);
+      this.#promised -= bytes;
+    };
+  }
+
+  /** The volume whose data is at, above or below `path`. */
+  conflictingVolume(path: string): string | undefined {
+    return this.#paths.conflict(path);
+  }
+
+  /** Project ids in use by volumes and by trash. */
+  projectIds(): Set<number> {
+    const ids = new Set<number>();
+    for (const record of this.#records.values()) {
+      if (record.quota.projectId !== undefined) ids.add(record.quota.projectId);
+    }
+    for (const entry of this.#trash.values()) if (entry.projectId !== undefined) ids.add(entry.projectId);
+    return ids;
+  }
+
+  /** Every id, damaged ones too, in byte order: the order of ListVolumes' pages. */
+  sortedIds(): readonly string[] {
+    this.#sortedIds ??= [...this.#records.keys(), ...this.#damaged.keys()].sort();
+    return this.#sortedIds;
+  }
+}

@@ -1,0 +1,119 @@
+import * as v from 'valibot';
+import { alreadyExists, failedPrecondition, invalidArgument, messageOf, notFound, KayalError } from '../base/errors.js';
+import { chooseLimit } from './create.js';
+import { isVolumeId } from './handle.js';
+import { REQUESTS_DIRECTORY } from './layout.js';
+import { claimPath } from './paths.js';
+import { problemOfPath } from './path-pattern.js';
+import { RECORD_FORMAT, type VolumeRecord } from './record.js';
+import { createRecord, updateRecord } from './record-store.js';
+import { change, type Session } from './session.js';
+
+const MAX_REQUEST_BYTES = 16 * 1024;
+
+const requestSchema = v.object({
+  kind: v.literal('import'),
+  volumeHandle: v.string(),
+  path: v.string(),
+  size: v.pipe(
+    v.string(),
+    v.regex(/^\d{1,19}$/),
+    v.transform((text) => BigInt(text)),
+  ),
+  requestedAt: v.string(),
+});
+type ImportRequest = v.InferOutput<typeof requestSchema>;
+
+/** Answers what nodes ask of the controller in `.kayal/requests`; each file is removed once it is answered. */
+export async function answerRequests(session: Session): Promise<void> {
+  for (const { name } of (await session.tree.list(REQUESTS_DIRECTORY)) ?? []) {
+    if (!name.endsWith('.json')) continue;
+    const id = name.slice(0, -'.json'.length);
+    const path = `${REQUESTS_DIRECTORY}/${name}`;
+    const release = session.locks.tryAcquire(id);
+    if (release === undefined) continue;
+    try {
+      const data = await session.tree.readFile(path, MAX_REQUEST_BYTES);
+      if (data === undefined) continue;
+      await importDirectory(session, id, parseRequest(data.toString('utf8')));
+      session.log.info({ volume: id }, 'imported');
+    } catch (error) {
+      if (error instanceof KayalError && error.code === 'UNAVAILABLE') throw error;
+      session.log.warn({ volume: id, error: messageOf(error) }, 'import refused');
+    } finally {
+      release();
+    }
+    await change(session, () => session.tree.unlink(path));
+  }
+}
+
+function parseRequest(text: string): ImportRequest {
+  try {
+    return v.parse(requestSchema, JSON.parse(text));
+  } catch (error) {
+    throw invalidArgument(`the request is not understood: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Takes an existing directory over as a volume with a limit: the record first, then the limit, verified.
+ * @throws KayalError NOT_FOUND, ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION, RESOURCE_EXHAUSTED
+ */
+export async function importDirectory(session: Session, id: string, request: ImportRequest): Promise<VolumeRecord> {
+  const { config, mechanism, catalog, poolFile, tree } = session;
+  const existing = catalog.get(id);
+  if (existing?.state === 'ready') return existing;
+  const record = existing ?? (await beginImport());
+  await claimPath(session, record);
+  await mechanism.set({ path: record.path, projectId: record.quota.projectId }, record.limitBytes);
+  return updateRecord(session, { ...record, state: 'ready' });
+
+  async function beginImport(): Promise<VolumeRecord> {
+    const { path } = request;
+    const problem = problemOfPath(path);
+    if (!isVolumeId(id) || problem !== undefined) {
+      throw invalidArgument(
+        `volume ${config.name}/${id}: path ${JSON.stringify(path)} ${problem ?? 'has no proper id'}`,
+      );
+    }
+    const entry = await tree.stat(path);
+    if (entry?.type !== 'directory') throw notFound(`path ${path} of pool ${config.name} is no directory`);
+    const other = catalog.conflictingVolume(path);
+    if (other !== undefined) throw alreadyExists(`path ${path} is at, above or inside volume ${config.name}/${other}`);
+    const limitBytes = chooseLimit({ requiredBytes: request.size, limitBytes: 0n }, mechanism.minimumBytes);
+    if (mechanism.name === 'project' || mechanism.name === 'simple') {
+      const content = await tree.list(path);
+      if (content !== undefined && content.length > 0) {
+        throw failedPrecondition(
+          `path ${path} has content, and ${mechanism.name} quota counts only what is made after its limit: copy it into a new volume`,
+        );
+      }
+    }
+    const release = await session.capacity.reserve(id, limitBytes);
+    try {
+      const made: VolumeRecord = {
+        formatVersion: RECORD_FORMAT,
+        id,
+        name: id,
+        pool: config.name,
+        poolId: poolFile.id,
+        type: 'directory',
+        path,
+        imported: true,
+        limitBytes,
+        state: 'creating',
+        quota: { mechanism: mechanism.name, projectId: await mechanism.allocate(catalog.projectIds()) },
+        owner: { uid: entry.uid, gid: entry.gid, mode: entry.mode & 0o7777 },
+        parameters: {},
+        onDelete: 'retain',
+        claim: {},
+        createdAt: new Date().toISOString(),
+        unknownFields: {},
+      };
+      if (!(await createRecord(session, made))) throw alreadyExists(`volume ${config.name}/${id} has a record already`);
+      return made;
+    } finally {
+      release();
+    }
+  }
+}

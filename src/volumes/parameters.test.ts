@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { parseClaim, parseParameters } from './parameters.js';
+
+describe('parseParameters', () => {
+  it('has the defaults of the docs', () => {
+    expect(parseParameters({})).toEqual({
+      pools: [],
+      pathPattern: undefined,
+      onDelete: 'delete',
+      uid: 0,
+      gid: 0,
+      mode: 0o777,
+    });
+  });
+
+  it('names every unknown parameter and lists the known ones', () => {
+    expect(() => parseParameters({ size: '1', Pool: 'x' })).toThrow(
+      'unknown parameter "size", "Pool"; known are pool, pathPattern, onDelete, uid, gid, mode',
+    );
+  });
+
+  it('leaves what sidecars add to the sidecars', () => {
+    const given = { 'csi.storage.k8s.io/pvc/name': 'data', 'csi.storage.k8s.io/fstype': 'ext4' };
+    expect(parseParameters(given).pools).toEqual([]);
+    expect(parseClaim(given)).toEqual({ namespace: undefined, name: 'data', pv: undefined });
+  });
+
+  it.each([
+    ['pool', 'a,,b'],
+    ['pool', 'a,a'],
+    ['pool', '../a'],
+    ['onDelete', 'Delete'],
+    ['uid', '-1'],
+    ['uid', '4294967295'],
+    ['gid', '1e3'],
+    ['mode', '0o777'],
+    ['mode', '888'],
+    ['pathPattern', '../x'],
+  ])('refuses %s: %s and says what is allowed', (key, value) => {
+    expect(() => parseParameters({ [key]: value })).toThrow(`parameter ${key}: ${JSON.stringify(value)} is not `);
+  });
+
+  it('is not confused by names of Object', () => {
+    expect(() =>
+      parseParameters(JSON.parse('{"__proto__": "x", "constructor": "y"}') as Record<string, string>),
+    ).toThrow(/unknown parameter/);
+  });
+});

@@ -1,0 +1,150 @@
+import { mkdir, mkdtemp, readFile, readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Driver } from '../lib/driver.js';
+import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
+import { MiB, createRequest, expectStatus, retried } from '../lib/requests.js';
+import { waitFor } from '../lib/wait.js';
+
+/** Two controllers on one pool: nothing is promised twice, whatever happens to the one that holds the lease. */
+describe('one writer per pool', () => {
+  let directory: string;
+  let pool: LoopDirectory;
+  const drivers: Driver[] = [];
+
+  const start = async (name: string, options: { readonly installation?: string; readonly path?: string } = {}) => {
+    const driver = await Driver.start({
+      directory: join(directory, name),
+      role: 'controller',
+      nodeId: name,
+      installation: options.installation,
+      pools: [{ name: 'dir', type: 'directory', path: options.path ?? pool.path, shared: true, quota: 'none' }],
+    });
+    drivers.push(driver);
+    return driver;
+  };
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'writer-'));
+    for (const name of ['a', 'b']) await mkdir(join(directory, name));
+    pool = await loopDirectory(directory, 'pool', 128);
+  });
+
+  afterEach(async () => {
+    for (const driver of drivers.splice(0)) await driver.kill();
+    await pool.remove();
+  });
+
+  const SIZE_MIB = 10;
+  /** Every name once, on whichever driver; resolves to the handles that were promised. */
+  const createAll = (driver: Driver, names: readonly string[]) =>
+    Promise.all(
+      names.map((name) =>
+        retried(() => driver.client.controller.CreateVolume(createRequest(name, { sizeMiB: SIZE_MIB })))
+          .then(({ volume }) => volume?.volume_id ?? '')
+          .catch(() => undefined),
+      ),
+    );
+  const names = Array.from({ length: 32 }, (_, i) => `v${i}`);
+
+  /** What the records on disk promise, and what the driver says is left, add up to no more than the pool. */
+  const checkPromises = async (driver: Driver): Promise<number> => {
+    const { entries } = await retried(() => driver.client.controller.ListVolumes({}));
+    const promised = entries.reduce((sum, { volume }) => sum + Number(volume?.capacity_bytes), 0);
+    let onDisk = 0;
+    for (const bucket of await readdir(join(pool.path, '.kayal/volumes'))) {
+      for (const file of await readdir(join(pool.path, '.kayal/volumes', bucket))) {
+        const record = JSON.parse(await readFile(join(pool.path, '.kayal/volumes', bucket, file), 'utf8')) as {
+          limitBytes: string;
+        };
+        onDisk += Number(record.limitBytes);
+      }
+    }
+    expect(onDisk).toBe(promised);
+    expect(onDisk).toBeLessThanOrEqual(128 * MiB);
+    return entries.length;
+  };
+
+  it('follows at once a holder that was killed in the middle of 32 creates', async () => {
+    const a = await start('a');
+    await retried(() => a.client.controller.GetCapacity({}));
+    const b = await start('b');
+    await expectStatus(b.client.controller.GetCapacity({}), 'UNAVAILABLE', /lease is held by the controller on a /);
+    const first = createAll(a, names);
+    await waitFor(
+      'the first volumes',
+      async () => ((await readdir(join(pool.path, 'volumes'))).length > 3 ? true : undefined),
+      {
+        intervalMs: 1,
+      },
+    );
+    const killed = performance.now();
+    await a.kill();
+    await first;
+    const made = (await createAll(b, names)).filter((handle) => handle !== undefined);
+    expect(performance.now() - killed).toBeLessThan(15_000);
+    expect(await checkPromises(b)).toBe(made.length);
+    expect(made.length).toBeGreaterThan(8);
+  });
+
+  it('takes over from a holder that is stopped, and the holder changes nothing when it wakes up', async () => {
+    const a = await start('a');
+    await retried(() => a.client.controller.GetCapacity({}));
+    const b = await start('b');
+    const first = createAll(a, names);
+    await waitFor(
+      'the first volumes',
+      async () => ((await readdir(join(pool.path, 'volumes'))).length > 3 ? true : undefined),
+      {
+        intervalMs: 1,
+      },
+    );
+    process.kill(a.pid, 'SIGSTOP');
+    try {
+      await waitFor(
+        'the other controller to take over',
+        () =>
+          b.client.controller.GetCapacity({}).then(
+            () => true as const,
+            () => undefined,
+          ),
+        { timeoutMs: 60_000, intervalMs: 500 },
+      );
+      await createAll(b, names);
+    } finally {
+      process.kill(a.pid, 'SIGCONT');
+    }
+    await first;
+    await checkPromises(b);
+    await expectStatus(a.client.controller.GetCapacity({}), 'UNAVAILABLE', /lease/);
+    await checkPromises(b);
+  });
+
+  it('refuses the pool of another installation, and says how to take it over', async () => {
+    const a = await start('a');
+    await retried(() => a.client.controller.GetCapacity({}));
+    await a.stop();
+    const b = await start('b', { installation: 'other' });
+    await expectStatus(
+      b.client.controller.CreateVolume(createRequest('x')),
+      'FAILED_PRECONDITION',
+      /belongs to installation "test", this is "other": .*kayal pool takeover dir/,
+    );
+  });
+
+  it('refuses a bare directory where the pool should be mounted', async () => {
+    const a = await start('a');
+    await retried(() => a.client.controller.CreateVolume(createRequest('x')));
+    await a.stop();
+    await pool.remove();
+    const again = await start('a');
+    await expectStatus(
+      again.client.controller.CreateVolume(createRequest('y')),
+      'UNAVAILABLE',
+      /nothing is mounted at|has no .kayal\/pool.json/,
+    );
+    expect(await readdir(pool.path)).toEqual([]);
+    pool = await loopDirectory(directory, 'pool2', 16);
+  });
+});

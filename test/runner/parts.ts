@@ -1,0 +1,88 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { runCommand } from '../lib/run-command.js';
+import { runStreaming } from './run-streaming.js';
+import type { Counts } from './summary.js';
+import { countsOfVitestReport } from './vitest-report.js';
+
+export interface PartContext {
+  /** Everything that a part makes lies below it; it is TMPDIR for what the part starts. */
+  readonly directory: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+}
+
+export type Part = (context: PartContext) => Promise<Counts>;
+
+const MINUTE = 60_000;
+const NODE_MODULES_BIN = 'node_modules/.bin';
+
+const one = (isPassed: boolean): Counts => ({ passed: isPassed ? 1 : 0, failed: isPassed ? 0 : 1, skipped: 0 });
+
+/** A part that is one program: passed when it ends with 0. */
+function command(program: string, ...args: readonly string[]): Part {
+  return async (context) => one((await runStreaming(program, args, { ...context, timeoutMs: 5 * MINUTE })) === 0);
+}
+
+function vitest(timeoutMs: number, args: readonly string[]): Part {
+  return async (context) => {
+    const report = join(context.directory, 'vitest.json');
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const code = await runStreaming(`${NODE_MODULES_BIN}/vitest`, ['run', ...args, ...reporters], {
+      ...context,
+      timeoutMs,
+    });
+    const counts = countsOfVitestReport(await readFile(report, 'utf8'));
+    // vitest also fails on what happens outside of tests, such as an unhandled rejection.
+    return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+  };
+}
+
+/** Those of the folders that are there; vitest fails when they hold no test. */
+function onGluster(timeoutMs: number, ...folders: readonly string[]): Part {
+  const present = folders.filter((folder) => existsSync(folder));
+  return vitest(timeoutMs, ['--config', 'test/vitest.config.ts', ...(present.length > 0 ? present : folders)]);
+}
+
+const countsSchema = v.object({ passed: v.number(), failed: v.number(), skipped: v.number() });
+
+/** A program that writes its counts to the file that KAYAL_TEST_COUNTS names. */
+function script(timeoutMs: number, module: string): Part {
+  return async (context) => {
+    const file = join(context.directory, 'counts.json');
+    const env = { ...context.env, KAYAL_TEST_COUNTS: file };
+    const code = await runStreaming(process.execPath, ['--import', 'tsx', module], { ...context, env, timeoutMs });
+    if (!existsSync(file)) return one(false);
+    const counts = v.parse(countsSchema, JSON.parse(await readFile(file, 'utf8')));
+    return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+  };
+}
+
+/** src/gen is checked in: what the generator makes of proto/ today must be what lies there. */
+const generated: Part = async ({ directory, env, signal }) => {
+  const fresh = join(directory, 'gen');
+  await mkdir(fresh, { recursive: true });
+  const code = await runStreaming(process.execPath, ['scripts/generate.mjs', fresh], {
+    env,
+    signal,
+    timeoutMs: MINUTE,
+  });
+  const { code: difference, stdout, stderr } = await runCommand('diff', ['-r', 'src/gen', fresh]);
+  if (difference !== 0) process.stdout.write(`src/gen is not what "npm run generate" makes:\n${stdout}${stderr}`);
+  return one(code === 0 && difference === 0);
+};
+
+/** In the order in which they run: the quick ones first. */
+export const PARTS: Readonly<Record<string, Part>> = {
+  build: command(process.execPath, 'scripts/build.mjs'),
+  generated,
+  format: command(`${NODE_MODULES_BIN}/prettier`, '--check', '--log-level', 'warn', '.'),
+  lint: command(`${NODE_MODULES_BIN}/oxlint`, '--type-aware', '--deny-warnings'),
+  types: command(`${NODE_MODULES_BIN}/tsc`, '--noEmit'),
+  unit: vitest(5 * MINUTE, []),
+  gluster: onGluster(20 * MINUTE, 'test/gluster', 'test/faults'),
+  sanity: script(10 * MINUTE, 'test/sanity/main.ts'),
+  'project-quota': onGluster(10 * MINUTE, 'test/project-quota'),
+};

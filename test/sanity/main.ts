@@ -1,0 +1,64 @@
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Driver, driverPaths, managedPool } from '../lib/driver.js';
+import { ensureCsiSanity, runCsiSanity, VERSION, type SanityResult } from './csi-sanity.js';
+import { advertisedCapabilities, explainSkips, type Capability, type SkipReport } from './skips.js';
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+interface Outcome {
+  readonly result: SanityResult;
+  readonly advertised: ReadonlySet<Capability>;
+}
+
+/** `kayal all` with a real replica-3 pool, and the suite on its socket. */
+async function runOnDriver(program: string, directory: string): Promise<Outcome> {
+  const driver = await Driver.start({ directory, pools: [await managedPool(directory, 'sanity')] });
+  try {
+    const advertised = await advertisedCapabilities(driver.client);
+    const { kubeletDir, socket } = driverPaths(directory);
+    const suite = join(kubeletDir, 'csi-sanity');
+    await mkdir(suite);
+    const result = await runCsiSanity({ program, endpoint: `unix://${socket}`, directory: suite });
+    return { result, advertised };
+  } finally {
+    await driver.stop();
+  }
+}
+
+function printSkips({ explained, unexplained, pending }: SkipReport): void {
+  for (const [capability, specs] of explained) {
+    say(`skipped by the suite, as Kayal does not advertise ${capability}:`);
+    for (const { name } of specs) say(`  ${name}`);
+  }
+  for (const { name } of pending) say(`switched off in the suite itself:\n  ${name}`);
+  for (const { name, message } of unexplained) say(`SKIPPED WITHOUT A REASON: ${name} (${message})`);
+}
+
+async function main(): Promise<number> {
+  const program = await ensureCsiSanity();
+  const directory = await mkdtemp(join(tmpdir(), 's-'));
+  const { result, advertised } = await runOnDriver(program, directory);
+  const skips = explainSkips(result.specs, advertised);
+  const failed = result.specs.filter(({ status }) => status === 'failed');
+  printSkips(skips);
+  for (const { name, message } of failed) say(`FAILED: ${name}\n  ${message.replaceAll('\n', '\n  ')}`);
+  say(`csi-sanity ${VERSION}: ${result.summary}`);
+  const counts = {
+    passed: result.specs.filter(({ status }) => status === 'passed').length,
+    failed: failed.length + skips.unexplained.length + (result.exitCode === 0 || failed.length > 0 ? 0 : 1),
+    skipped: [...skips.explained.values()].flat().length + skips.pending.length,
+  };
+  const countsFile = process.env['KAYAL_TEST_COUNTS'];
+  if (countsFile !== undefined) await writeFile(countsFile, JSON.stringify(counts));
+  if (counts.failed > 0 || counts.passed === 0) {
+    say(`logs: ${result.log}, ${driverPaths(directory).log}`);
+    return 1;
+  }
+  return 0;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,9 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    include: ['src/**/*.test.ts', 'test/{lib,runner,sanity}/**/*.test.ts'],
+    testTimeout: 20_000,
+  },
+});
