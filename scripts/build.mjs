@@ -1,8 +1,7 @@
 // Bundles Kayal: dist/kayal.js is the program, dist/io-worker.js the code of the threads that make system calls on pools.
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { build } from 'esbuild';
 
-rmSync('dist', { recursive: true, force: true });
 await build({
   entryPoints: { kayal: 'src/main.ts', 'io-worker': 'src/linux/io-worker.ts' },
   outdir: 'dist',

@@ -1,27 +1,35 @@
 import { KayalError, messageOf } from './base/errors.js';
-import { checkConfigFile } from './cli/config-check.js';
+import { checkConfigFile, type Outcome } from './cli/config-check.js';
+import { doctor } from './cli/doctor.js';
 import { parseCommandLine, type Command } from './cli/flags.js';
+import { forgetPool, takeOverPool } from './cli/pool-commands.js';
 import { runRole } from './cli/run-role.js';
 import { UsageError } from './cli/usage-error.js';
 import { ConfigError } from './pools/config.js';
+
+function tell({ exitCode, text }: Outcome, stream = exitCode === 0 ? process.stdout : process.stderr): number {
+  stream.write(text);
+  return exitCode;
+}
 
 async function run(command: Command): Promise<number> {
   switch (command.kind) {
     case 'print':
       process.stdout.write(command.text);
       return 0;
-    case 'configCheck': {
-      const { exitCode, text } = await checkConfigFile(command.file);
-      (exitCode === 0 ? process.stdout : process.stderr).write(text);
-      return exitCode;
-    }
+    case 'configCheck':
+      return tell(await checkConfigFile(command.file));
+    case 'doctor':
+      return tell(await doctor(command.settings, command.pool), process.stdout);
+    case 'poolTakeover':
+      return tell(await takeOverPool(command.settings, command.pool));
+    case 'poolForget':
+      return tell(await forgetPool(command.settings, command.pool));
     case 'all':
     case 'controller':
     case 'node':
       await runRole(command.kind, command.settings);
       return 0;
-    default:
-      throw new Error(`${command.kind} is not there yet`);
   }
 }
 

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { isErrno } from '../base/errors.js';
+import { recordedQuota } from '../gluster/pool-setup.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { supported } from '../linux/project-quota.js';
 import { Tree } from '../linux/tree.js';
@@ -27,11 +28,14 @@ async function hasProjectQuota(io: IoWorkers, key: string, brick: string): Promi
 }
 
 /**
- * The mechanism that the graph of a new managed pool is built for. `auto`: project quota where every brick's
- * filesystem has it, else GlusterFS' own quota, which every version and filesystem has (design: project, gluster, simple).
+ * The mechanism that the graph of a managed pool is built for: the one it was made for, else the config's. `auto`:
+ * project quota where every brick's filesystem has it, else GlusterFS' own quota, which every version has.
+ * @param directory the pool's own below the state directory
  */
-export async function brickQuota(config: ManagedPoolConfig, io: IoWorkers): Promise<MechanismName> {
+export async function brickQuota(config: ManagedPoolConfig, directory: string, io: IoWorkers): Promise<MechanismName> {
   if (config.quota !== 'auto') return config.quota;
+  const recorded = await recordedQuota({ config, directory, io });
+  if (recorded !== undefined) return recorded;
   const found = await Promise.all(config.bricks.map((brick) => hasProjectQuota(io, `${config.name}#bricks`, brick)));
   return found.every(Boolean) ? 'project' : 'gluster';
 }

@@ -4,6 +4,7 @@ import type { Logger } from '../base/logger.js';
 import { ManagedPool } from '../gluster/managed-pool.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import type { Config, ManagedPoolConfig } from '../pools/types.js';
+import type { MechanismName } from '../quota/mechanism.js';
 import { brickQuota } from './brick-quota.js';
 
 const FIRST_RETRY_MS = 500;
@@ -21,6 +22,7 @@ interface Running {
   readonly abort: AbortController;
   done: Promise<void>;
   pool?: ManagedPool | undefined;
+  quota?: MechanismName | undefined;
   error?: string | undefined;
 }
 
@@ -36,6 +38,11 @@ export class LocalBricks {
   /** The pool's bricks; undefined while they do not run. */
   get(pool: string): ManagedPool | undefined {
     return this.#running.get(pool)?.pool;
+  }
+
+  /** The mechanism that the pool's bricks were started for; undefined while they do not run. */
+  quotaOf(pool: string): MechanismName | undefined {
+    return this.#running.get(pool)?.quota;
   }
 
   /** Why the pool's bricks do not run; undefined when they do or nobody wants them. */
@@ -68,14 +75,16 @@ export class LocalBricks {
     const log = this.#options.log.child({ pool: config.name });
     for (let retry = FIRST_RETRY_MS; !abort.signal.aborted; retry = Math.min(retry * 2, LAST_RETRY_MS)) {
       try {
-        const quota = await brickQuota(config, this.#options.io);
+        const directory = join(this.#options.directory, config.name);
+        const quota = await brickQuota(config, directory, this.#options.io);
         running.pool = await ManagedPool.start({
           config,
           quota,
-          directory: join(this.#options.directory, config.name),
+          directory,
           io: this.#options.io,
           log,
         });
+        running.quota = quota;
         running.error = undefined;
         log.info({ bricks: config.bricks.length, quota }, 'bricks run');
         return;

@@ -1,10 +1,12 @@
 import { LocalBricks } from '../brick/local-bricks.js';
 import type { ManagedPool } from '../gluster/managed-pool.js';
+import type { MechanismName } from '../quota/mechanism.js';
 import type { Part } from './part.js';
 import { statePath, type Runtime } from './runtime.js';
 
 export interface BrickPart extends Part {
   readonly managed: (pool: string) => ManagedPool | undefined;
+  readonly graphOf: (pool: string) => MechanismName | undefined;
   /** Names the pools that must go on after this process, because pods use them. */
   keepWhile(publishedPools: () => Promise<ReadonlySet<string>>): void;
 }
@@ -16,6 +18,7 @@ export function createBrickPart(runtime: Runtime): BrickPart {
   return {
     services: [],
     managed: (pool) => bricks.get(pool),
+    graphOf: (pool) => bricks.quotaOf(pool),
     keepWhile: (publishedPools) => {
       published = publishedPools;
     },

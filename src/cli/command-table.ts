@@ -65,6 +65,13 @@ export const COMMANDS = {
     summary: 'make a pool of another installation belong to this one',
     details: 'Stop the other installation first: two that write to one pool promise the same space twice.',
   },
+  poolForget: {
+    words: ['pool', 'forget'],
+    operand: 'POOL',
+    flags: POOL_FLAGS,
+    summary: 'accept that another pool is now where a pool was that this controller knows',
+    details: 'Only after the pool was really replaced: a mount that is missing looks the same.',
+  },
 } as const satisfies Readonly<Record<string, CommandSpec>>;
 
 export type CommandName = keyof typeof COMMANDS;

@@ -4,6 +4,7 @@ import { ControlledPools } from '../controller/controlled-pools.js';
 import { registerPoolMetrics } from '../controller/pool-metrics.js';
 import type { ManagedPool } from '../gluster/managed-pool.js';
 import { PoolMounts } from '../pools/mounts.js';
+import type { MechanismName } from '../quota/mechanism.js';
 import { createHooks } from '../rpc/hooks.js';
 import { serviceDefinition } from '../rpc/schema.js';
 import { implement } from '../rpc/service.js';
@@ -17,6 +18,8 @@ import { statePath, type Runtime } from './runtime.js';
 export interface ControllerPartOptions {
   /** The bricks on this machine. */
   readonly managed: (pool: string) => ManagedPool | undefined;
+  /** The mechanism that the bricks of a managed pool were started for. */
+  readonly graphOf: (pool: string) => MechanismName | undefined;
   /** True when a pod of this machine uses the volume, where that can be known. */
   readonly isPublished: (record: VolumeRecord) => Promise<boolean>;
 }
@@ -41,7 +44,7 @@ export function createControllerPart(runtime: Runtime, options: ControllerPartOp
     io,
     log,
     mechanismFor: (config, tree, recorded) =>
-      createMechanism({ config, tree, recorded, managed: options.managed(config.name), io }),
+      createMechanism({ config, tree, recorded, graph: options.graphOf(config.name), io }),
   });
   const volumes = new VolumeService({
     pools: () => new Map(runtime.config.pools.map((pool) => [pool.name, pool])),

@@ -38,7 +38,7 @@ export type Command =
   | { readonly kind: 'all' | 'controller' | 'node'; readonly settings: Settings }
   | { readonly kind: 'configCheck'; readonly file: string }
   | { readonly kind: 'doctor'; readonly settings: Settings; readonly pool?: string | undefined }
-  | { readonly kind: 'poolTakeover'; readonly settings: Settings; readonly pool: string };
+  | { readonly kind: 'poolTakeover' | 'poolForget'; readonly settings: Settings; readonly pool: string };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -142,6 +142,7 @@ function toCommand(kind: CommandName, operand: string, values: FlagValues): Comm
     case 'configCheck':
       return { kind, file: operand };
     case 'poolTakeover':
+    case 'poolForget':
       return { kind, settings: toSettings(values), pool: operand };
     case 'doctor':
       return { kind, settings: toSettings(values), pool: values.pool };

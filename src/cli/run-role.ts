@@ -23,12 +23,22 @@ export type Role = 'all' | 'controller' | 'node';
 /** The parts of a role, in the order in which they start; they stop in the opposite one. */
 function createParts(role: Role, runtime: Runtime): Part[] {
   if (role === 'controller') {
-    return [createControllerPart(runtime, { managed: () => undefined, isPublished: () => Promise.resolve(false) })];
+    return [
+      createControllerPart(runtime, {
+        managed: () => undefined,
+        graphOf: () => undefined,
+        isPublished: () => Promise.resolve(false),
+      }),
+    ];
   }
   if (role === 'node') return [createNodePart(runtime, { managed: () => undefined })];
   const bricks = createBrickPart(runtime);
   const node = createNodePart(runtime, { managed: bricks.managed });
-  const controller = createControllerPart(runtime, { managed: bricks.managed, isPublished: node.isPublished });
+  const controller = createControllerPart(runtime, {
+    managed: bricks.managed,
+    graphOf: bricks.graphOf,
+    isPublished: node.isPublished,
+  });
   bricks.keepWhile(node.publishedPools);
   return [bricks, node, controller];
 }

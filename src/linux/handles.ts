@@ -21,11 +21,13 @@ import { components, splitPath } from './paths.js';
 /** Nothing outside of the tree: no symlink, no `..` above it, and no other mount. */
 const BENEATH = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
 
-export const DIRECTORY: number = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
-export const DIRECTORY_PATH: number = O_PATH | O_DIRECTORY | O_NOFOLLOW;
-export const ANY_PATH: number = O_PATH | O_NOFOLLOW;
+/* Without O_NOFOLLOW a symlink at the end fails with ELOOP here, as any other; with it, with ENOTDIR. */
+export const DIRECTORY: number = O_RDONLY | O_DIRECTORY;
+export const DIRECTORY_PATH: number = O_PATH | O_DIRECTORY;
 /** Neither a FIFO nor a terminal may make the caller wait or become its terminal. */
-export const READ: number = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+export const READ: number = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+/** Anything, also a symlink itself. */
+export const ANY_PATH: number = O_PATH | O_NOFOLLOW;
 
 /** Runs `work` with a descriptor and closes it. */
 export function withFd<T>(fd: number, work: (fd: number) => T): T {
@@ -38,8 +40,7 @@ export function withFd<T>(fd: number, work: (fd: number) => T): T {
 
 /**
  * Opens a path of the tree whose root is `root` (or of the directory `root`, for one name).
- * @throws SystemError ELOOP for a symlink on the way, ENOTDIR for one at the end when a directory is asked for,
- *   EXDEV for a path that leaves the tree or crosses a mount
+ * @throws SystemError ELOOP for a symlink, EXDEV for a path that leaves the tree or crosses a mount
  */
 export function openBeneath(root: number, path: string, flags: number): number {
   const relative = components(path).join('/');
@@ -59,7 +60,7 @@ export function openName(directory: number, name: Uint8Array, flags: number, abo
 
 /** How to create a file that must not be there yet, for `sys.create`. */
 export const CREATE: libc.OpenHow = {
-  flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
+  flags: O_WRONLY | O_CREAT | O_EXCL,
   mode: 0o600,
   resolve: BENEATH,
 };

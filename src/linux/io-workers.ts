@@ -40,6 +40,8 @@ interface Job {
   /** Set while a thread works on it. */
   thread?: IoThread;
   givenUp: boolean;
+  /** It came back, or will never start. */
+  over: boolean;
 }
 
 interface KeyState {
@@ -122,14 +124,18 @@ export class IoWorkers {
         args,
         deadlineMs,
         submitted: performance.now(),
+        // After a busy spell of the event loop the timer comes first and the answer that is there already next.
         timer: setTimeout(() => {
-          this.#expire(job);
+          setImmediate(() => {
+            if (!job.over) this.#expire(job);
+          });
         }, deadlineMs),
         // The worker runs the operation of this name with these arguments: the value is of its type.
         settle: resolve as (value: unknown) => void,
         fail: reject,
         onReturned: options.onReturned,
         givenUp: false,
+        over: false,
       };
       const refusal = this.#refusal(key);
       if (refusal !== undefined) {
@@ -186,6 +192,7 @@ export class IoWorkers {
   /** Fails a job that no thread has seen. */
   #drop(job: Job, error: KayalError): void {
     clearTimeout(job.timer);
+    job.over = true;
     job.fail(error);
     job.onReturned?.(undefined);
   }
@@ -248,6 +255,7 @@ export class IoWorkers {
 
   #returned(job: Job, thread: IoThread, outcome: IoOutcome): void {
     clearTimeout(job.timer);
+    job.over = true;
     const state = this.#stateOf(job.key);
     state.answered = performance.now();
     if (job.givenUp) {

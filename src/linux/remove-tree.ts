@@ -32,7 +32,11 @@ async function shares(tree: Removable, path: string): Promise<string[]> {
   let level = [path];
   for (let depth = 0; depth < LEVELS && level.length < SHARES / 2; depth++) {
     const below = await Promise.all(
-      level.map(async (parent) => (await tree.subdirectories(parent, SHARES)).map((name) => `${parent}/${name}`)),
+      level.map(async (parent) => {
+        // A directory that cannot be read is not shared out; removing it says why.
+        const names = await tree.subdirectories(parent, SHARES).catch(() => []);
+        return names.map((name) => `${parent}/${name}`);
+      }),
     );
     const next = below.flat();
     if (next.length === 0) break;

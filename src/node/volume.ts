@@ -1,5 +1,6 @@
 import { aborted, failedPrecondition, invalidArgument, notFound } from '../base/errors.js';
 import type { Attachment } from '../pools/mounts.js';
+import { retryStale } from '../pools/retry-stale.js';
 import type { PoolConfig } from '../pools/types.js';
 import { parseHandle } from '../volumes/handle.js';
 import { requestImport } from '../volumes/import-request.js';
@@ -54,7 +55,7 @@ function checkState(handle: string, record: VolumeRecord): void {
 /** The record of a handle; undefined where there is none or can be none. */
 export async function recordOf(attachment: Attachment, handle: string): Promise<VolumeRecord | undefined> {
   const parsed = attachment.pool.staticOnly ? undefined : parseHandle(handle);
-  return parsed === undefined ? undefined : readRecord(attachment.tree, parsed.id);
+  return parsed === undefined ? undefined : retryStale(() => readRecord(attachment.tree, parsed.id));
 }
 
 function servedRecord(

@@ -118,6 +118,8 @@ describe('parseConfig', () => {
     [fileWith({ ...GLUSTER, volume: '/vol/../x' }), "pools[0].volume: must be a GlusterFS volume's name"],
     [fileWith({ ...GLUSTER, options: ['acl'] }), 'pools[0].options: must be a mapping of option names to values'],
     [fileWith({ ...GLUSTER, options: { acl: {} } }), 'pools[0].options.acl: must be a string, a number, true or false'],
+    [fileWith({ ...GLUSTER, options: { 'log-file': '/x' } }), 'pools[0].options: log-file is not an option that'],
+    [fileWith({ ...GLUSTER, options: { 'log-level': 'LOUD' } }), 'pools[0].options: log-level must be DEBUG, INFO'],
     [fileWith({ ...DIRECTORY, quota: 'simple' }), 'pools[0].quota: must be one of auto, project, none (gluster and'],
     [fileWith({ ...DIRECTORY, node: 'n1' }), 'pools[0].node: cannot be given with shared: true; take one of them'],
     [fileWith({ ...DIRECTORY, shared: undefined }), 'pools[0].shared: is missing: say shared: true'],

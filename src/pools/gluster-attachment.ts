@@ -16,7 +16,7 @@ export interface GlusterAttachmentOptions {
   /** Of this pool alone: mount point, log and pid file lie below it. */
   readonly directory: string;
   readonly control: boolean;
-  readonly managed: (pool: string) => ManagedPool | undefined;
+  readonly managed: (pool: string) => Pick<ManagedPool, 'clientVolfile' | 'controlVolfile'> | undefined;
   readonly io: IoWorkers;
   readonly log: Logger;
 }

@@ -28,7 +28,7 @@ export interface PoolMountsOptions {
   /** Whose pools these are: config key `installation`. */
   readonly installation: string;
   /** The bricks that run on this machine. */
-  readonly managed: (pool: string) => ManagedPool | undefined;
+  readonly managed: (pool: string) => Pick<ManagedPool, 'clientVolfile' | 'controlVolfile'> | undefined;
 }
 
 /** The pools that are attached to this machine: one client process and one mount per pool, however many ask for it. */

@@ -1,6 +1,7 @@
 import { unavailable } from '../base/errors.js';
 import type { Tree } from '../linux/tree.js';
 import { checkOwner, readPoolFile, type PoolFile } from './pool-file.js';
+import { retryStale } from './retry-stale.js';
 
 /**
  * Makes sure that what is mounted is the pool: neither a bare directory below a mount that is missing, nor the pool of
@@ -14,7 +15,7 @@ export async function checkIdentity(options: {
   readonly expected: string | undefined;
 }): Promise<PoolFile> {
   const { pool, tree, installation, expected } = options;
-  const file = await readPoolFile(tree);
+  const file = await retryStale(() => readPoolFile(tree));
   if (file === undefined) {
     throw unavailable(
       `pool ${pool}: ${tree.root} has no .kayal/pool.json: is this a bare directory where something should be ` +

@@ -81,7 +81,8 @@ describe('controller', () => {
   });
 
   it('refuses a limit below what is required, block access, and content it cannot make', async () => {
-    const call = (wish: object) => driver.client.controller.CreateVolume({ ...createRequest('bad', { parameters: { pool: 'dir' } }), ...wish });
+    const call = (wish: object) =>
+      driver.client.controller.CreateVolume({ ...createRequest('bad', { parameters: { pool: 'dir' } }), ...wish });
     await expectStatus(
       call({ capacity_range: { required_bytes: 2 * MiB, limit_bytes: MiB } }),
       'OUT_OF_RANGE',

@@ -66,7 +66,7 @@ export interface BenchOptions {
  */
 export class NodeBench {
   readonly directory: string;
-  readonly pool: PoolConfig;
+  pool: PoolConfig;
   /** What the controller would see; also the tests' own view of the pool. */
   readonly control: Attachment;
   readonly io: IoWorkers;
@@ -75,6 +75,7 @@ export class NodeBench {
   release!: ClientRelease;
   installation = INSTALLATION;
   readonly #graceMs: number;
+  readonly #pool: PoolConfig;
   readonly #managed: ManagedPool | undefined;
   readonly #controlPools: PoolMounts;
   readonly #end: () => Promise<void>;
@@ -91,6 +92,7 @@ export class NodeBench {
   }) {
     this.directory = parts.directory;
     this.pool = parts.pool;
+    this.#pool = parts.pool;
     this.io = parts.io;
     this.control = parts.control;
     this.#controlPools = parts.controlPools;
@@ -169,9 +171,11 @@ export class NodeBench {
     });
   }
 
-  /** As after a crash of the role: nothing of what it knew is left, and all mounts are. */
-  restart(options: { readonly installation?: string } = {}): void {
+  /** As after a crash of the role: nothing of what it knew is left, no descriptor is open, and all mounts are there. */
+  restart(options: { readonly installation?: string; readonly pool?: PoolConfig } = {}): void {
     this.release.close();
+    void this.pools.current(this.pool.name)?.tree.close();
+    this.pool = options.pool ?? this.#pool;
     this.installation = options.installation ?? INSTALLATION;
     this.#start();
   }

@@ -1,4 +1,4 @@
-import { AT_FDCWD } from '../constants.js';
+import { AT_FDCWD, O_NOFOLLOW } from '../constants.js';
 import * as libc from '../libc.js';
 import { ANY_PATH, DIRECTORY_PATH, openBeneath, unlessAbsent, withFd } from '../handles.js';
 import { absolutePath } from '../paths.js';
@@ -45,7 +45,7 @@ export function openRoot(path: string): OpenRoot {
   const fd = libc.openat2(
     AT_FDCWD,
     path === '/' ? path : absolutePath(path),
-    { flags: DIRECTORY_PATH, resolve: 0 },
+    { flags: DIRECTORY_PATH | O_NOFOLLOW, resolve: 0 },
     about,
   );
   try {

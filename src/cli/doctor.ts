@@ -1,0 +1,89 @@
+import { messageOf } from '../base/errors.js';
+import { formatBytes } from '../base/units.js';
+import { POOL_FILE, checkOwner, readPoolFile } from '../pools/pool-file.js';
+import type { PoolConfig } from '../pools/types.js';
+import { describeRisk, overshootRisk } from '../quota/overshoot-risk.js';
+import { Catalog } from '../volumes/catalog.js';
+import { loadCatalog } from '../volumes/load.js';
+import type { Outcome } from './config-check.js';
+import { measureOvershoot } from './doctor-measure.js';
+import type { Settings } from './flags.js';
+import { createMechanism } from './mechanism.js';
+import { poolNamed, withToolPools, type ToolPools } from './tool-pools.js';
+
+/** Beyond it a limit is not what its user was promised. */
+const TOLERATED_PERCENT = 5;
+
+interface Finding {
+  readonly ok: boolean;
+  readonly text: string;
+}
+
+const good = (text: string): Finding => ({ ok: true, text });
+const bad = (text: string): Finding => ({ ok: false, text });
+
+/** `kayal doctor`: looks at every pool (or one) and measures how exactly a writer is stopped; changes nothing. */
+export async function doctor(settings: Settings, only: string | undefined): Promise<Outcome> {
+  return withToolPools(settings, async (tools) => {
+    const { runtime } = tools;
+    const pools =
+      only === undefined ? runtime.config.pools.filter((pool) => !pool.staticOnly) : [poolNamed(runtime, only)];
+    const lines: string[] = [];
+    let healthy = true;
+    for (const pool of pools) {
+      for (const { ok, text } of await examine(tools, pool)) {
+        healthy &&= ok;
+        lines.push(`${ok ? 'ok     ' : 'PROBLEM'} pool ${pool.name}: ${text}\n`);
+      }
+    }
+    return { exitCode: healthy ? 0 : 1, text: lines.join('') };
+  });
+}
+
+async function examine(tools: ToolPools, pool: PoolConfig): Promise<Finding[]> {
+  try {
+    return await examineReachable(tools, pool);
+  } catch (error) {
+    return [bad(messageOf(error))];
+  }
+}
+
+async function examineReachable(tools: ToolPools, pool: PoolConfig): Promise<Finding[]> {
+  const { runtime, control, client } = tools;
+  const { tree } = await control.attach(pool);
+  const file = await readPoolFile(tree);
+  if (file === undefined) return [bad(`has no ${POOL_FILE}: start the controller, which prepares it`)];
+  checkOwner(pool.name, file, runtime.config.installation);
+  const mechanism = await createMechanism({
+    config: pool,
+    tree,
+    recorded: file.mechanism,
+    graph: file.mechanism,
+    io: runtime.io,
+  });
+  const catalog = new Catalog();
+  await loadCatalog({ tree, catalog, mechanism, log: runtime.log });
+  const findings = [
+    good(`${catalog.volumeCount} volumes, ${formatBytes(catalog.promisedBytes)} promised, quota ${file.mechanism}`),
+  ];
+  for (const id of catalog.sortedIds()) {
+    const damaged = catalog.damagedRecord(id);
+    if (damaged !== undefined) findings.push(bad(damaged.message));
+  }
+  if (mechanism.name === 'none') return [...findings, good('quota none: no limit is kept, as configured')];
+  const attachment = await client.attach(pool);
+  const { limitBytes, writtenBytes, stopped } = await measureOvershoot({
+    control: tree,
+    client: attachment.tree,
+    mechanism,
+  });
+  const percent = ((writtenBytes - limitBytes) / limitBytes) * 100;
+  const measured = `a writer was ${stopped ? 'stopped' : 'NOT stopped'} at ${formatBytes(BigInt(writtenBytes))} of ${formatBytes(BigInt(limitBytes))} (${percent.toFixed(1)} % over)`;
+  const exact = stopped && percent <= TOLERATED_PERCENT;
+  findings.push(exact ? good(measured) : bad(measured));
+  if (pool.type === 'gluster' && mechanism.name === 'gluster') {
+    const risk = await overshootRisk(pool.hosts, pool.volume);
+    findings.push({ ok: risk.kind !== 'large' && exact, text: describeRisk(pool.volume, risk) });
+  }
+  return findings;
+}

@@ -1,0 +1,54 @@
+import { failedPrecondition, invalidArgument } from '../base/errors.js';
+import type { ManagedPool } from '../gluster/managed-pool.js';
+import { poolPaths } from '../gluster/pool-processes.js';
+import { PoolMounts } from '../pools/mounts.js';
+import type { PoolConfig } from '../pools/types.js';
+import type { Settings } from './flags.js';
+import { createRuntime, statePath, type Runtime } from './runtime.js';
+
+/** What a command for people works with: mounts of its own, beside those of the roles, gone when it ends. */
+export interface ToolPools {
+  readonly runtime: Runtime;
+  readonly control: PoolMounts;
+  readonly client: PoolMounts;
+}
+
+/** Runs a command with pools at hand and ends its mounts afterwards. @throws ConfigError */
+export async function withToolPools<T>(settings: Settings, work: (tools: ToolPools) => Promise<T>): Promise<T> {
+  const runtime = await createRuntime({
+    ...settings,
+    logLevel: settings.logLevel === 'info' ? 'warn' : settings.logLevel,
+  });
+  const { io, log, config } = runtime;
+  // The bricks are the business of the process that runs them; a client needs no more of them than its volfile.
+  const managed = (pool: string): Pick<ManagedPool, 'clientVolfile' | 'controlVolfile'> =>
+    poolPaths(statePath(runtime, 'managed', pool));
+  const mounts = (control: boolean): PoolMounts =>
+    new PoolMounts({
+      io,
+      log,
+      directory: statePath(runtime, 'tool', `${process.pid}`, control ? 'control' : 'client'),
+      control,
+      nodeId: settings.nodeId,
+      installation: config.installation,
+      managed,
+    });
+  const tools = { runtime, control: mounts(true), client: mounts(false) };
+  try {
+    return await work(tools);
+  } finally {
+    await Promise.all([tools.control.detachAll(), tools.client.detachAll()]);
+    await io.close();
+  }
+}
+
+/** @throws KayalError INVALID_ARGUMENT for an unknown pool, FAILED_PRECONDITION for a static-only one */
+export function poolNamed(runtime: Runtime, name: string): PoolConfig {
+  const { pools } = runtime.config;
+  const pool = pools.find((candidate) => candidate.name === name);
+  if (pool === undefined) {
+    throw invalidArgument(`pool ${name} is not in the configuration (pools: ${pools.map((p) => p.name).join(', ')})`);
+  }
+  if (pool.staticOnly) throw failedPrecondition(`pool ${name} holds static volumes only: Kayal manages nothing in it`);
+  return pool;
+}

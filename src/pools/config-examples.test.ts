@@ -1,0 +1,43 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { parseAllDocuments } from 'yaml';
+import { describe, expect, it } from 'vitest';
+import { parseParameters } from '../volumes/parameters.js';
+import { parseConfig } from './config.js';
+
+const FOLDERS = ['examples', 'docs'] as const;
+
+/** `examples/config-*.yaml`, and every fenced YAML block of docs/ that holds pools. */
+function configs(): readonly (readonly [string, string])[] {
+  return FOLDERS.flatMap((folder) =>
+    readdirSync(folder).flatMap((name): (readonly [string, string])[] => {
+      if (!/^config-.*\.yaml$|\.md$/.test(name)) return [];
+      const text = readFileSync(`${folder}/${name}`, 'utf8');
+      if (name.endsWith('.yaml')) return [[`${folder}/${name}`, text]];
+      const blocks = [...text.matchAll(/^```yaml\n([^]*?)^```/gm)].map(([, block = '']) => block);
+      return blocks
+        .filter((block) => block.includes('\npools:'))
+        .map((block, n) => [`${folder}/${name} #${n + 1}`, block]);
+    }),
+  );
+}
+
+describe('the configurations that users copy', () => {
+  it.each(configs())('%s is valid', (name, text) => {
+    expect(parseConfig(text, name).pools.length).toBeGreaterThan(0);
+  });
+
+  it('are there', () => {
+    expect(configs().length).toBeGreaterThanOrEqual(4);
+  });
+});
+
+describe('the StorageClasses that users copy', () => {
+  const documents = parseAllDocuments(readFileSync('examples/storageclass.yaml', 'utf8'));
+
+  it.each(documents.map((document) => document.toJS() as { parameters: Record<string, string> }))(
+    'number %# has parameters that Kayal knows',
+    ({ parameters }) => {
+      expect(parseParameters(parameters).pools).toContain('fast');
+    },
+  );
+});

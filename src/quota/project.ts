@@ -1,0 +1,145 @@
+import { exhausted, failedPrecondition, invalidArgument, isErrno, unavailable } from '../base/errors.js';
+import { formatBytes, maxBytes, MiB } from '../base/units.js';
+import { getProject, getQuota, setLimit, setProject, supported } from '../linux/project-quota.js';
+import type { Tree } from '../linux/tree.js';
+import type { LimitTarget, QuotaMechanism } from './mechanism.js';
+import { brickProjectId, firstProjectId, MAX_BRICKS, projectIdsFrom } from './project-id.js';
+
+export interface ProjectMechanismOptions {
+  /** The bricks' directories in the pool's order; or, of a directory pool, its own tree. */
+  readonly trees: readonly [Tree, ...Tree[]];
+  /** Something that is the pool's own, such as its UUID: says where to look for free ids first. */
+  readonly seed: string;
+}
+
+/** A brick (or the pool itself) with its number. */
+interface Place {
+  readonly tree: Tree;
+  readonly number: number;
+}
+
+function isUnused({ usedBytes, inodes, hardBlocksBytes }: Awaited<ReturnType<typeof getQuota>>): boolean {
+  return usedBytes === 0n && inodes === 0n && hardBlocksBytes === 0n;
+}
+
+/**
+ * Project quota of XFS and ext4 (xfs_quota(8)) on the filesystems that the pool's data lies on: exact to the block. Each
+ * volume's directory is a project, which everything made in it inherits.
+ */
+export class ProjectMechanism implements QuotaMechanism {
+  readonly name = 'project';
+  readonly minimumBytes = MiB;
+  readonly #places: readonly Place[];
+  readonly #first: number;
+
+  /** @throws KayalError INVALID_ARGUMENT for more bricks than project ids have room for */
+  constructor({ trees, seed }: ProjectMechanismOptions) {
+    if (trees.length > MAX_BRICKS) {
+      throw invalidArgument(`project quota has ids for ${MAX_BRICKS} bricks of a pool, not for ${trees.length}`);
+    }
+    this.#places = trees.map((tree, number) => ({ tree, number }));
+    this.#first = firstProjectId(seed);
+  }
+
+  async probe(): Promise<void> {
+    const answers = await Promise.all(this.#places.map(({ tree }) => supported(tree)));
+    const reasons = answers.flatMap((answer) => (answer.ok ? [] : [answer.reason]));
+    if (reasons.length > 0) throw failedPrecondition(reasons.join('; '));
+  }
+
+  async allocate(used: ReadonlySet<number>): Promise<number> {
+    for (const id of projectIdsFrom(this.#first)) {
+      if (!used.has(id) && (await this.#isFree(id))) return id;
+    }
+    throw exhausted('all project ids of the pool are in use');
+  }
+
+  async #isFree(id: number): Promise<boolean> {
+    const quotas = await Promise.all(
+      this.#places.map(({ tree, number }) => getQuota(tree, brickProjectId(id, number))),
+    );
+    return quotas.every(isUnused);
+  }
+
+  /** @throws also KayalError UNAVAILABLE when a brick does not have the directory (yet) */
+  async set(target: LimitTarget, limitBytes: bigint): Promise<void> {
+    const { path, projectId } = target;
+    if (projectId === undefined) throw invalidArgument(`${path} has no project id on record to put a limit on`);
+    await Promise.all(
+      this.#places.map(async ({ tree, number }) => {
+        const id = brickProjectId(projectId, number);
+        // The limit first, so that there is no moment at which the directory takes more.
+        await setLimit(tree, id, limitBytes);
+        await this.#assign(tree, path, id);
+        await this.#verify(tree, path, id, limitBytes);
+      }),
+    );
+  }
+
+  async #assign(tree: Tree, path: string, id: number): Promise<void> {
+    const current = await this.#projectOf(tree, path);
+    if (current === id) return;
+    try {
+      await setProject(tree, path, id);
+    } catch (error) {
+      if (!isErrno(error, 'ENOTEMPTY')) throw error;
+      if (current !== 0) {
+        throw failedPrecondition(`${tree.root}/${path} has content and belongs to project ${current}, not to ${id}`);
+      }
+      // Healing made it anew on a brick that had been replaced, and knows nothing of projects.
+      await setProject(tree, path, id, { recursive: true });
+    }
+  }
+
+  async #projectOf(tree: Tree, path: string): Promise<number> {
+    try {
+      return await getProject(tree, path);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+      throw unavailable(
+        `${tree.root} does not hold ${path}: its limit can be set when the brick is healed (or, in a directory pool, when the directory is back)`,
+        { cause: error },
+      );
+    }
+  }
+
+  async #verify(tree: Tree, path: string, id: number, limitBytes: bigint): Promise<void> {
+    const [project, quota, { blockSize }] = await Promise.all([
+      getProject(tree, path),
+      getQuota(tree, id),
+      tree.statfs(path),
+    ]);
+    const limit = quota.hardBlocksBytes;
+    if (project === id && limit >= limitBytes && limit < limitBytes + blockSize) return;
+    throw failedPrecondition(
+      `${tree.root}/${path} should be project ${id} with a limit of ${formatBytes(limitBytes)}; ` +
+        `it is project ${project}, and project ${id} has ${limit === 0n ? 'no limit' : formatBytes(limit)}`,
+    );
+  }
+
+  /** Of bricks with different limits the largest; those set here are rounded up to the filesystem's blocks. */
+  async get({ path, projectId }: LimitTarget): Promise<bigint | undefined> {
+    const limits = await Promise.all(
+      this.#places.map(async ({ tree, number }) => {
+        const id = projectId === undefined ? await this.#idIfAny(tree, path) : brickProjectId(projectId, number);
+        return id === 0 ? 0n : (await getQuota(tree, id)).hardBlocksBytes;
+      }),
+    );
+    const limit = limits.reduce(maxBytes, 0n);
+    return limit === 0n ? undefined : limit;
+  }
+
+  async #idIfAny(tree: Tree, path: string): Promise<number> {
+    try {
+      return await getProject(tree, path);
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return 0;
+      throw error;
+    }
+  }
+
+  async clear({ projectId }: LimitTarget): Promise<void> {
+    if (projectId === undefined) return;
+    await Promise.all(this.#places.map(({ tree, number }) => setLimit(tree, brickProjectId(projectId, number), 0n)));
+  }
+}

@@ -1,0 +1,66 @@
+import { isErrno } from '../base/errors.js';
+import { maxBytes, minBytes } from '../base/units.js';
+import { getQuota } from '../linux/project-quota.js';
+import type { FsUsage, Tree } from '../linux/tree.js';
+import { decodeSize, SIZE_XATTR } from './gluster-xattrs.js';
+import type { LimitTarget, MechanismName, VolumeUsage } from './mechanism.js';
+
+export interface UsageOptions {
+  /** A mount of the pool, of whatever client-pid; of a directory pool the pool itself. */
+  readonly tree: Tree;
+  readonly target: LimitTarget;
+  readonly mechanism: MechanismName;
+  /** True when the tree is the filesystem that keeps the project quota, not GlusterFS in front of it. */
+  readonly local: boolean;
+  readonly deadlineMs?: number | undefined;
+}
+
+/** By statfs of the volume's directory, where every mechanism shows limit and usage of that directory. */
+export function usageOfStatfs({ total, free, available }: FsUsage): VolumeUsage {
+  return { total, used: maxBytes(total - free, 0n), available };
+}
+
+/** Nothing limits the inodes of a volume: what is left is what the pool has left. */
+function withInodes(usage: VolumeUsage, used: bigint, { filesFree }: FsUsage): VolumeUsage {
+  return { ...usage, inodes: { total: used + filesFree, used, available: filesFree } };
+}
+
+async function projectUsage(tree: Tree, projectId: number, fs: FsUsage): Promise<VolumeUsage> {
+  const { hardBlocksBytes: total, usedBytes: used, inodes } = await getQuota(tree, projectId);
+  if (total === 0n) return usageOfStatfs(fs);
+  const available = minBytes(maxBytes(total - used, 0n), fs.available);
+  return withInodes({ total, used, available }, inodes, fs);
+}
+
+/** statfs shows the inodes of the bricks; features/marker also counts those of each directory. */
+async function glusterUsage(tree: Tree, path: string, fs: FsUsage): Promise<VolumeUsage> {
+  const usage = usageOfStatfs(fs);
+  try {
+    const counted = decodeSize(await tree.getXattr(path, SIZE_XATTR));
+    return counted === undefined ? usage : withInodes(usage, counted.files + counted.directories, fs);
+  } catch (error) {
+    if (isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP')) return usage;
+    throw error;
+  }
+}
+
+/**
+ * What a volume uses of its limit, and its inodes where the mechanism counts them: `gluster` does, `project` does on a
+ * directory pool, `simple` does not.
+ * @returns undefined with `none`, where nothing counts a volume
+ * @throws SystemError, and what IoWorkers.run throws
+ */
+export async function readUsage({
+  tree,
+  target,
+  mechanism,
+  local,
+  deadlineMs,
+}: UsageOptions): Promise<VolumeUsage | undefined> {
+  if (mechanism === 'none') return undefined;
+  const fs = await tree.statfs(target.path, deadlineMs === undefined ? undefined : { deadlineMs });
+  if (mechanism === 'project' && local && target.projectId !== undefined) {
+    return projectUsage(tree, target.projectId, fs);
+  }
+  return mechanism === 'gluster' ? glusterUsage(tree, target.path, fs) : usageOfStatfs(fs);
+}
