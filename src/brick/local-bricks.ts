@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { messageOf } from '../base/errors.js';
+import { deferred, type Deferred } from '../base/deferred.js';
+import { messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { ManagedPool } from '../gluster/managed-pool.js';
 import type { IoWorkers } from '../linux/io-workers.js';
@@ -21,6 +22,8 @@ interface Running {
   readonly config: ManagedPoolConfig;
   readonly abort: AbortController;
   done: Promise<void>;
+  /** Settled once the first attempt to start has ended, either way. */
+  readonly attempted: Deferred<void>;
   pool?: ManagedPool | undefined;
   quota?: MechanismName | undefined;
   error?: string | undefined;
@@ -35,9 +38,16 @@ export class LocalBricks {
     this.#options = options;
   }
 
-  /** The pool's bricks; undefined while they do not run. */
-  get(pool: string): ManagedPool | undefined {
-    return this.#running.get(pool)?.pool;
+  /**
+   * The pool's bricks; waits for a pool that is just being started.
+   * @throws KayalError UNAVAILABLE with the reason when they do not run
+   */
+  async get(pool: string): Promise<ManagedPool> {
+    const running = this.#running.get(pool);
+    if (running === undefined) throw unavailable(`pool ${pool}: its bricks are not run by this process`);
+    await running.attempted.promise;
+    if (running.pool !== undefined) return running.pool;
+    throw unavailable(`pool ${pool}: its bricks do not run: ${running.error ?? 'they are being stopped'}`);
   }
 
   /** The mechanism that the pool's bricks were started for; undefined while they do not run. */
@@ -45,27 +55,30 @@ export class LocalBricks {
     return this.#running.get(pool)?.quota;
   }
 
-  /** Why the pool's bricks do not run; undefined when they do or nobody wants them. */
-  reason(pool: string): string | undefined {
-    return this.#running.get(pool)?.error;
-  }
-
-  /** Starts what the config wants and ends what it does not want any more. Returns without waiting for bricks to start. */
-  async apply(config: Config): Promise<void> {
+  /**
+   * Starts what the config wants and ends what it does not want any more, except for pools to keep. Returns without
+   * waiting for bricks to start.
+   */
+  async apply(config: Config, keep: ReadonlySet<string>): Promise<void> {
     const wanted = new Map(
       config.pools
         .filter((pool): pool is ManagedPoolConfig => pool.type === 'managed')
         .map((pool) => [pool.name, pool]),
     );
     const obsolete = [...this.#running].filter(
-      ([name, running]) => JSON.stringify(wanted.get(name)) !== JSON.stringify(running.config),
+      ([name, running]) => !keep.has(name) && JSON.stringify(wanted.get(name)) !== JSON.stringify(running.config),
     );
     await Promise.all(obsolete.map(([name]) => this.#stop(name)));
     for (const [name, pool] of wanted) if (!this.#running.has(name)) this.#start(pool);
   }
 
   #start(config: ManagedPoolConfig): void {
-    const running: Running = { config, abort: new AbortController(), done: Promise.resolve() };
+    const running: Running = {
+      config,
+      abort: new AbortController(),
+      done: Promise.resolve(),
+      attempted: deferred(),
+    };
     this.#running.set(config.name, running);
     running.done = this.#run(running);
   }
@@ -87,10 +100,12 @@ export class LocalBricks {
         running.quota = quota;
         running.error = undefined;
         log.info({ bricks: config.bricks.length, quota }, 'bricks run');
+        running.attempted.resolve();
         return;
       } catch (error) {
         running.error = messageOf(error);
         log.error({ error: running.error }, 'bricks do not run');
+        running.attempted.resolve();
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, retry);
           abort.signal.addEventListener('abort', () => {
@@ -107,6 +122,7 @@ export class LocalBricks {
     if (running === undefined) return;
     this.#running.delete(name);
     running.abort.abort();
+    running.attempted.resolve();
     await running.done;
     await running.pool?.stop();
   }

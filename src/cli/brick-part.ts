@@ -5,7 +5,7 @@ import type { Part } from './part.js';
 import { statePath, type Runtime } from './runtime.js';
 
 export interface BrickPart extends Part {
-  readonly managed: (pool: string) => ManagedPool | undefined;
+  readonly managed: (pool: string) => Promise<ManagedPool>;
   readonly graphOf: (pool: string) => MechanismName | undefined;
   /** Names the pools that must go on after this process, because pods use them. */
   keepWhile(publishedPools: () => Promise<ReadonlySet<string>>): void;
@@ -22,7 +22,18 @@ export function createBrickPart(runtime: Runtime): BrickPart {
     keepWhile: (publishedPools) => {
       published = publishedPools;
     },
-    apply: (config) => bricks.apply(config),
+    apply: async (config) => {
+      const wanted = new Set(config.pools.map(({ name }) => name));
+      const used = await published();
+      for (const pool of bricks.names()) {
+        if (wanted.has(pool) || !used.has(pool)) continue;
+        runtime.log.warn(
+          { pool },
+          'the pool left the configuration while volumes of it are published: its bricks go on',
+        );
+      }
+      await bricks.apply(config, used);
+    },
     stop: async () => {
       const used = await published();
       for (const pool of used) {

@@ -2,7 +2,7 @@ import type { ServedService } from '../rpc/server.js';
 import { createControllerService } from '../controller/controller.js';
 import { ControlledPools } from '../controller/controlled-pools.js';
 import { registerPoolMetrics } from '../controller/pool-metrics.js';
-import type { ManagedPool } from '../gluster/managed-pool.js';
+import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import { PoolMounts } from '../pools/mounts.js';
 import type { MechanismName } from '../quota/mechanism.js';
 import { createHooks } from '../rpc/hooks.js';
@@ -17,7 +17,7 @@ import { statePath, type Runtime } from './runtime.js';
 
 export interface ControllerPartOptions {
   /** The bricks on this machine. */
-  readonly managed: (pool: string) => ManagedPool | undefined;
+  readonly managed: (pool: string) => Promise<PoolVolfiles>;
   /** The mechanism that the bricks of a managed pool were started for. */
   readonly graphOf: (pool: string) => MechanismName | undefined;
   /** True when a pod of this machine uses the volume, where that can be known. */
@@ -62,7 +62,8 @@ export function createControllerPart(runtime: Runtime, options: ControllerPartOp
   };
   return {
     services: [service],
-    apply: (config) => pools.apply(config),
+    retire: (config) => pools.retire(config),
+    apply: async (config) => pools.apply(config),
     stop: () => pools.close(),
   };
 }

@@ -1,5 +1,5 @@
 import { readMountinfo } from '../linux/mountinfo.js';
-import type { ManagedPool } from '../gluster/managed-pool.js';
+import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import { ClientRelease } from '../node/client-release.js';
 import { registerMountMetrics } from '../node/mount-metrics.js';
 import { createNodeService } from '../node/service.js';
@@ -23,7 +23,7 @@ export interface NodePart extends Part {
 /** CSI Node with the client mounts, which lie below kubelet's directory so that they propagate. */
 export function createNodePart(
   runtime: Runtime,
-  options: { readonly managed: (pool: string) => ManagedPool | undefined },
+  options: { readonly managed: (pool: string) => Promise<PoolVolfiles> },
 ): NodePart {
   const { io, log, settings, registry } = runtime;
   const config = (): Runtime['config'] => runtime.config;

@@ -4,6 +4,8 @@ import type { ServedService } from '../rpc/server.js';
 /** One role's part of a process: what it serves, and how it follows the configuration. */
 export interface Part {
   readonly services: readonly ServedService[];
+  /** Ends what a changed configuration no longer has, before the parts that it stands on end theirs. */
+  retire?(config: Config): Promise<void>;
   /** Called at start and with every changed configuration; returns without waiting for pools to come up. */
   apply(config: Config): Promise<void>;
   stop(): Promise<void>;

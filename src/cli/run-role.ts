@@ -1,4 +1,4 @@
-import { messageOf } from '../base/errors.js';
+import { messageOf, unavailable } from '../base/errors.js';
 import { VERSION } from '../base/version.js';
 import { createIdentityService } from '../identity/identity.js';
 import { watchConfig } from '../pools/config-file.js';
@@ -20,18 +20,23 @@ const GRACE_MS = 25_000;
 
 export type Role = 'all' | 'controller' | 'node';
 
+/** Bricks of managed pools run in `kayal all`, on one machine with their controller and node. */
+function elsewhere(pool: string): Promise<never> {
+  return Promise.reject(unavailable(`pool ${pool} is managed: its bricks run with "kayal all" only`));
+}
+
 /** The parts of a role, in the order in which they start; they stop in the opposite one. */
 function createParts(role: Role, runtime: Runtime): Part[] {
   if (role === 'controller') {
     return [
       createControllerPart(runtime, {
-        managed: () => undefined,
+        managed: elsewhere,
         graphOf: () => undefined,
         isPublished: () => Promise.resolve(false),
       }),
     ];
   }
-  if (role === 'node') return [createNodePart(runtime, { managed: () => undefined })];
+  if (role === 'node') return [createNodePart(runtime, { managed: elsewhere })];
   const bricks = createBrickPart(runtime);
   const node = createNodePart(runtime, { managed: bricks.managed });
   const controller = createControllerPart(runtime, {
@@ -81,6 +86,7 @@ export async function runRole(role: Role, settings: Settings): Promise<void> {
   const apply = (config: Config): void => {
     runtime.config = config;
     applied = applied.then(async () => {
+      for (const part of [...parts].reverse()) await part.retire?.(config);
       for (const part of parts) await part.apply(config);
     });
     applied = applied.catch((error: unknown) => log.error({ error: messageOf(error) }, 'configuration not applied'));

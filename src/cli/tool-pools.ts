@@ -1,5 +1,5 @@
 import { failedPrecondition, invalidArgument } from '../base/errors.js';
-import type { ManagedPool } from '../gluster/managed-pool.js';
+import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import { poolPaths } from '../gluster/pool-processes.js';
 import { PoolMounts } from '../pools/mounts.js';
 import type { PoolConfig } from '../pools/types.js';
@@ -21,8 +21,8 @@ export async function withToolPools<T>(settings: Settings, work: (tools: ToolPoo
   });
   const { io, log, config } = runtime;
   // The bricks are the business of the process that runs them; a client needs no more of them than its volfile.
-  const managed = (pool: string): Pick<ManagedPool, 'clientVolfile' | 'controlVolfile'> =>
-    poolPaths(statePath(runtime, 'managed', pool));
+  const managed = (pool: string): Promise<PoolVolfiles> =>
+    Promise.resolve(poolPaths(statePath(runtime, 'managed', pool)));
   const mounts = (control: boolean): PoolMounts =>
     new PoolMounts({
       io,

@@ -23,6 +23,10 @@ export interface ControlledPoolsOptions {
   ) => Promise<QuotaMechanism>;
 }
 
+function managedPools(config: Config): Map<string, PoolConfig> {
+  return new Map(config.pools.filter((pool) => !pool.staticOnly).map((pool) => [pool.name, pool]));
+}
+
 /** The pools of the config that this controller manages; static-only pools have nothing to manage. */
 export class ControlledPools {
   readonly #options: ControlledPoolsOptions;
@@ -37,16 +41,20 @@ export class ControlledPools {
     return this.#pools;
   }
 
-  /** Opens new pools, closes those that are gone or changed; the others go on undisturbed. */
-  async apply(config: Config): Promise<void> {
-    const wanted = new Map(config.pools.filter((pool) => !pool.staticOnly).map((pool) => [pool.name, pool]));
+  /** Closes the pools that are gone or changed; the others go on undisturbed. */
+  async retire(config: Config): Promise<void> {
+    const wanted = managedPools(config);
     const obsolete = [...this.#pools].filter(
       ([name, pool]) =>
         config.installation !== this.#installation || JSON.stringify(wanted.get(name)) !== JSON.stringify(pool.config),
     );
     await Promise.all(obsolete.map(([name]) => this.#close(name)));
     this.#installation = config.installation;
-    for (const [name, pool] of wanted) if (!this.#pools.has(name)) this.#open(pool);
+  }
+
+  /** Opens the pools that are new; returns without waiting for them. */
+  apply(config: Config): void {
+    for (const [name, pool] of managedPools(config)) if (!this.#pools.has(name)) this.#open(pool);
   }
 
   #open(config: PoolConfig): void {

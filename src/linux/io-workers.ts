@@ -124,11 +124,8 @@ export class IoWorkers {
         args,
         deadlineMs,
         submitted: performance.now(),
-        // After a busy spell of the event loop the timer comes first and the answer that is there already next.
         timer: setTimeout(() => {
-          setImmediate(() => {
-            if (!job.over) this.#expire(job);
-          });
+          this.#ring(job);
         }, deadlineMs),
         // The worker runs the operation of this name with these arguments: the value is of its type.
         settle: resolve as (value: unknown) => void,
@@ -290,6 +287,14 @@ export class IoWorkers {
         job.fail(unavailable(`pool ${job.key}: the thread of ${describe(job)} ended: ${outcome.message}`));
         break;
     }
+  }
+
+  /** After a busy spell of the event loop the timer comes first, and an answer that is there already in the same turn. */
+  #ring(job: Job): void {
+    const { thread } = job;
+    setImmediate(() => {
+      if (!job.over && job.thread === thread) this.#expire(job);
+    });
   }
 
   #expire(job: Job): void {

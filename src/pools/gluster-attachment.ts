@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { isErrno, messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { GlusterClient, type ClientSource } from '../gluster/client.js';
-import type { ManagedPool } from '../gluster/managed-pool.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { readMountinfo } from '../linux/mountinfo.js';
 import { Tree } from '../linux/tree.js';
@@ -11,12 +10,18 @@ import { locate } from './mount-location.js';
 import type { OpenPool } from './open-pool.js';
 import type { GlusterPoolConfig, ManagedPoolConfig } from './types.js';
 
+/** Where the clients of a managed pool find their graphs. */
+export interface PoolVolfiles {
+  readonly clientVolfile: string;
+  readonly controlVolfile: string;
+}
+
 export interface GlusterAttachmentOptions {
   readonly pool: ManagedPoolConfig | GlusterPoolConfig;
   /** Of this pool alone: mount point, log and pid file lie below it. */
   readonly directory: string;
   readonly control: boolean;
-  readonly managed: (pool: string) => Pick<ManagedPool, 'clientVolfile' | 'controlVolfile'> | undefined;
+  readonly managed: (pool: string) => Promise<PoolVolfiles>;
   readonly io: IoWorkers;
   readonly log: Logger;
 }
@@ -26,13 +31,10 @@ export function mountPointIn(directory: string): string {
   return join(directory, 'mnt');
 }
 
-function sourceOf({ pool, control, managed }: GlusterAttachmentOptions): ClientSource {
+async function sourceOf({ pool, control, managed }: GlusterAttachmentOptions): Promise<ClientSource> {
   if (pool.type === 'gluster') return { kind: 'servers', hosts: pool.hosts, volume: pool.volume };
-  const running = managed(pool.name);
-  if (running === undefined) {
-    throw unavailable(`pool ${pool.name}: its bricks are not running on this machine yet`);
-  }
-  return { kind: 'volfile', path: control ? running.controlVolfile : running.clientVolfile };
+  const { clientVolfile, controlVolfile } = await managed(pool.name);
+  return { kind: 'volfile', path: control ? controlVolfile : clientVolfile };
 }
 
 /** Never stats what is there: a dead mount would hang; mkdir(2) finds a mount point to exist without asking it. */
@@ -53,7 +55,7 @@ async function makeMountPoint(directory: string): Promise<string> {
  */
 export async function openGluster(options: GlusterAttachmentOptions): Promise<OpenPool> {
   const { pool, control, io, directory } = options;
-  const source = sourceOf(options);
+  const source = await sourceOf(options);
   const mountPoint = await makeMountPoint(directory);
   const log = options.log.child({ pool: pool.name, control });
   const client = await GlusterClient.start({

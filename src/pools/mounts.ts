@@ -1,12 +1,11 @@
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
-import type { ManagedPool } from '../gluster/managed-pool.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { readMountinfo } from '../linux/mountinfo.js';
 import type { Tree } from '../linux/tree.js';
 import { openDirectory } from './directory-attachment.js';
-import { mountPointIn, openGluster } from './gluster-attachment.js';
+import { mountPointIn, openGluster, type PoolVolfiles } from './gluster-attachment.js';
 import type { Attachment, OpenPool } from './open-pool.js';
 import { PoolSlot, type MountState } from './pool-slot.js';
 import type { PoolFile } from './pool-file.js';
@@ -27,8 +26,8 @@ export interface PoolMountsOptions {
   readonly nodeId: string;
   /** Whose pools these are: config key `installation`. */
   readonly installation: string;
-  /** The bricks that run on this machine. */
-  readonly managed: (pool: string) => Pick<ManagedPool, 'clientVolfile' | 'controlVolfile'> | undefined;
+  /** The bricks that run on this machine. @throws KayalError UNAVAILABLE when the pool's do not */
+  readonly managed: (pool: string) => Promise<PoolVolfiles>;
 }
 
 /** The pools that are attached to this machine: one client process and one mount per pool, however many ask for it. */

@@ -78,8 +78,8 @@ export async function bootUml(options: UmlOptions): Promise<UmlResult> {
       ...bricks.map(({ image }, index) => `ubd${index}=${image}`),
       ...['con=null', 'con0=fd:0,fd:1', 'quiet'],
     ],
-    // The guest's memory is a file below TMPDIR.
-    { timeoutMs, env: { ...process.env, TMPDIR: '/dev/shm' } },
+    // The guest's memory is a file below TMPDIR, which may be on a disk; without it, in /dev/shm.
+    { timeoutMs, env: { ...process.env, TMPDIR: undefined } },
   );
   const output = await readIfThere(join(directory, 'output'));
   const status = await readIfThere(join(directory, 'status'));

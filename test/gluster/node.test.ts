@@ -106,6 +106,7 @@ describe.each(['directory', 'managed'] as const)('node service on a %s pool', (t
     await expectCode(bench.publish(bench.handle(id), { target }), 'UNAVAILABLE', /is damaged/);
     const copied = await bench.addVolume(fresh(), { poolId: '00000000-0000-4000-8000-000000000000' });
     await expectCode(bench.publish(copied.handle, { target }), 'FAILED_PRECONDITION', /copied from another pool/);
+    expect(await exists(target)).toBe(false);
   });
 
   it('16 identical publishes at once make one mount, and one unpublish takes it away', async () => {
@@ -372,6 +373,7 @@ describe.each(['directory', 'managed'] as const)('node service on a %s pool', (t
         'NOT_FOUND',
         /not exist/,
       );
+      expect(await exists(target)).toBe(false);
     });
   });
 

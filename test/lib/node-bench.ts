@@ -103,7 +103,7 @@ export class NodeBench {
   }
 
   static async create(options: BenchOptions): Promise<NodeBench> {
-    const directory = await mkdtemp(join(tmpdir(), 'node-'));
+    const directory = await mkdtemp(join(tmpdir(), 'node-bench-'));
     await mkdir(join(directory, 'pods'));
     const io = new IoWorkers({ log: quiet });
     const common = { name: POOL, quota: 'none', overcommit: 1, staticOnly: options.staticOnly ?? false } as const;
@@ -141,7 +141,7 @@ export class NodeBench {
       control: true,
       nodeId: NODE_ID,
       installation: INSTALLATION,
-      managed: () => managed,
+      managed: () => volfilesOf(managed),
     });
     const control = await controlPools.attach(pool);
     if (!pool.staticOnly) await prepare(control);
@@ -157,7 +157,7 @@ export class NodeBench {
       control: false,
       nodeId: NODE_ID,
       installation: this.installation,
-      managed: () => this.#managed,
+      managed: () => volfilesOf(this.#managed),
     });
     const config = () => ({ installation: this.installation, pools: [this.pool] });
     this.release = new ClientRelease({ pools: this.pools, config, log: quiet, graceMs: this.#graceMs });
@@ -327,4 +327,8 @@ function recordOf(id: string, fields: Partial<VolumeRecord>): VolumeRecord {
     unknownFields: {},
     ...fields,
   };
+}
+
+function volfilesOf(managed: ManagedPool | undefined): Promise<ManagedPool> {
+  return managed === undefined ? Promise.reject(new Error('the pool is not managed')) : Promise.resolve(managed);
 }
