@@ -1,5 +1,5 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { KnownPools } from '../volumes/known-pools.js';
 import { takeOver } from '../volumes/takeover.js';
 import type { Outcome } from './config-check.js';
 import type { Settings } from './flags.js';
@@ -35,6 +35,6 @@ export async function takeOverPool(settings: Settings, name: string): Promise<Ou
 /** `kayal pool forget POOL`: this controller's memory of which pool was there, so that another one may take its place. */
 export async function forgetPool(settings: Settings, name: string): Promise<Outcome> {
   await loadConfig(settings.config);
-  await rm(join(settings.stateDir, 'pools', name), { force: true });
+  await new KnownPools(join(settings.stateDir, 'pools')).forget(name);
   return { exitCode: 0, text: `what was known of pool ${name} is forgotten; the next start takes what is there\n` };
 }

@@ -16,7 +16,7 @@ export function registerPoolMetrics(registry: Registry, pools: () => ReadonlyMap
       for (const [name, pool] of pools()) {
         const session = pool.current();
         open.set({ pool: name }, session === undefined ? 0 : 1);
-        const catalog = pool.catalog();
+        const catalog = pool.seenCatalog();
         if (catalog === undefined) continue;
         volumes.set({ pool: name }, catalog.volumeCount);
         trash.set({ pool: name }, catalog.trashCount);

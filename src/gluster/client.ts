@@ -118,6 +118,10 @@ export class GlusterClient {
     const { directory, mountPoint, name, log } = options;
     const { logFile, pidFile } = paths(directory);
     const command: ClientCommand = { ...options, logFile };
+    if (`${directory}/`.startsWith(`${mountPoint}/`)) {
+      // The client would wait for itself when it opens its log.
+      throw failedPrecondition(`pool ${name}: ${directory} must not lie below the mount point ${mountPoint}`);
+    }
     await makePrivateDirectory(directory);
     const running = await findRunning(options, command);
     if (running !== undefined && (await mountAt(mountPoint))?.fsType === FS_TYPE) {
@@ -133,7 +137,7 @@ export class GlusterClient {
       await writePidFile(pidFile, started);
       await client.#awaitReady(logged);
     } catch (error) {
-      await client.stop();
+      await client.#end(500);
       throw error;
     }
     log.info({ pid: started.pid }, `pool ${name}: client mounted`);
@@ -150,8 +154,17 @@ export class GlusterClient {
       await sleep(pause);
     }
     const how = this.#process.alive() ? `no answer within ${timeoutMs / 1000} s (${last})` : await this.#process.ended;
-    const reason = (await reasonFromLog(paths(directory).logFile, logged)) ?? 'its log does not say why';
+    const reason = (await reasonFromLog(paths(directory).logFile, logged)) ?? this.#likelyReason();
     throw unavailable(`pool ${name}: its client does not work: ${reason}; ${how}`);
+  }
+
+  /** Of servers that do not answer glusterfs logs nothing above the level INFO. */
+  #likelyReason(): string {
+    const { source } = this.#options;
+    if (this.#process.alive()) return 'its bricks do not answer';
+    return source.kind === 'servers'
+      ? `none of its servers answers on port 24007 (${source.hosts.join(', ')})`
+      : 'its log does not say why';
   }
 
   alive(): boolean {
@@ -164,9 +177,13 @@ export class GlusterClient {
 
   /** Unmounts, and waits for the process to end by itself; where something still holds its mount, it is ended. */
   async stop(): Promise<void> {
+    await this.#end(5_000);
+  }
+
+  async #end(graceMs: number): Promise<void> {
     const { directory, io, name, mountPoint } = this.#options;
     if ((await mountAt(mountPoint))?.fsType === FS_TYPE) await unmount(io, name, mountPoint, { detach: true });
-    if (!(await this.#process.endsWithin(5_000))) await this.#process.end();
+    if (!(await this.#process.endsWithin(graceMs))) await this.#process.end();
     await removePidFile(paths(directory).pidFile);
   }
 }

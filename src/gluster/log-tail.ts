@@ -8,19 +8,13 @@ const LINE = /^\[\d{4}-\d\d-\d\d [^\]]*\] ([A-Z]) (?:\[MSGID: \d+\] )?\[[^\]]*\]
 
 /** Lines that say more than others about why a process does not work, and what to tell people instead. */
 const KNOWN: readonly (readonly [RegExp, (match: RegExpExecArray) => string])[] = [
-  [
-    /server authentication failed|failed to set the volume.*authentication/i,
-    () => 'the servers refused its credentials',
-  ],
-  [
-    /failed to (?:fetch volume file|get the 'volume file'|get the volume file)/i,
-    () => 'the servers have no such volume',
-  ],
+  [/server authentication failed/i, () => 'the servers refused its credentials'],
+  [/failed to (?:fetch volume file|get the 'volume file')/i, () => 'the servers have no such volume'],
   [/DNS resolution failed on host (\S+)/i, ([, host = '']) => `the name ${host} cannot be resolved`],
+  [/Address already in use/i, () => 'its port is taken by another program'],
+  [/mismatching volume-id/i, ([text]) => text],
+  [/failed to get the port number for remote subvolume/i, () => 'a brick does not run: is the volume started?'],
   [/All subvolumes are down/i, () => 'none of its bricks answers'],
-  [/volume-id.*(?:mismatch|not|fail)|mismatching volume-id/i, ([text]) => text],
-  [/(binding to .* failed|Address already in use)/i, () => 'its port is taken by another program'],
-  [/failed to connect to remote-host: ?(\S*)|Connection refused|connection to ([\d.]+:\d+) failed/i, ([text]) => text],
 ];
 
 function textsOf(log: string): { readonly level: string; readonly text: string }[] {

@@ -150,7 +150,7 @@ export class ManagedPool {
         this.#listening.add(index);
         return true;
       }
-      await sleep(pause, undefined, { ref: false });
+      await sleep(pause);
     }
     return false;
   }

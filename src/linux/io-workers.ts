@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { deadlineExceeded, type KayalError, SystemError, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
-import { IoThread, type IoOutcome } from './io-thread.js';
+import { describeJob, type Job, type KeyState } from './io-job.js';
+import type { IoOutcome, IoThread } from './io-thread.js';
+import { IoThreads } from './io-threads.js';
 import type { Operations } from './operations.js';
 
 export interface IoOptions {
@@ -27,52 +27,7 @@ export interface IoWorkersOptions {
   readonly idleMs?: number | undefined;
 }
 
-interface Job {
-  readonly key: string;
-  readonly op: string;
-  readonly args: readonly unknown[];
-  readonly deadlineMs: number;
-  readonly submitted: number;
-  readonly timer: NodeJS.Timeout;
-  readonly settle: (value: unknown) => void;
-  readonly fail: (error: Error) => void;
-  readonly onReturned: ((value: unknown) => void) | undefined;
-  /** Set while a thread works on it. */
-  thread?: IoThread;
-  givenUp: boolean;
-  /** It came back, or will never start. */
-  over: boolean;
-}
-
-interface KeyState {
-  readonly queue: Job[];
-  /** Calls under way that are still waited for. */
-  running: number;
-  /** Calls under way that were given up. */
-  stuck: number;
-  /** When a call last came back, by performance.now(). */
-  answered: number;
-}
-
-interface IdleThread {
-  readonly thread: IoThread;
-  readonly timer: NodeJS.Timeout;
-}
-
 const DEADLINE_MS = 15_000;
-
-/** The bundle that scripts/build.mjs makes: beside the program's, or in dist/ when the sources themselves run. */
-function workerScript(): URL {
-  const here = import.meta.url;
-  const script = new URL(here.endsWith('.ts') ? '../../dist/io-worker.js' : './io-worker.js', here);
-  if (!existsSync(script)) throw new Error(`${fileURLToPath(script)} is missing: run npm run build`);
-  return script;
-}
-
-function describe({ op, args }: Job): string {
-  const subject = args.find((value) => typeof value === 'string');
-  return typeof subject === 'string' ? `${op} of ${subject === '' ? 'its root' : subject}` : op;
-}
 
 /**
  * Threads that make system calls which may hang. A call that runs past its deadline is given up, its thread with it,
@@ -85,12 +40,9 @@ export class IoWorkers {
   readonly #max: number;
   readonly #maxPerKey: number;
   readonly #maxStuckPerKey: number;
-  readonly #idleMs: number;
-  readonly #script = workerScript();
+  readonly #threads: IoThreads;
   /** In the order in which they get their turn. */
   readonly #keys = new Map<string, KeyState>();
-  /** The one that became idle last is used first, so that the others can end. */
-  #idle: IdleThread[] = [];
   #running = 0;
   #closed = false;
   #onDrained: (() => void) | undefined;
@@ -100,7 +52,7 @@ export class IoWorkers {
     this.#max = options.max ?? 8;
     this.#maxPerKey = options.maxPerKey ?? 6;
     this.#maxStuckPerKey = options.maxStuckPerKey ?? 4;
-    this.#idleMs = options.idleMs ?? 30_000;
+    this.#threads = new IoThreads(options.idleMs ?? 30_000);
   }
 
   /**
@@ -161,14 +113,7 @@ export class IoWorkers {
         this.#onDrained = resolve;
       });
     }
-    const idle = this.#idle;
-    this.#idle = [];
-    await Promise.all(
-      idle.map(async ({ thread, timer }) => {
-        clearTimeout(timer);
-        await thread.terminate();
-      }),
-    );
+    await this.#threads.close();
   }
 
   #stateOf(key: string): KeyState {
@@ -217,7 +162,7 @@ export class IoWorkers {
   }
 
   #start(job: Job): void {
-    const thread = this.#takeThread();
+    const thread = this.#threads.take();
     job.thread = thread;
     job.timer.refresh();
     this.#running++;
@@ -227,29 +172,6 @@ export class IoWorkers {
     });
   }
 
-  #takeThread(): IoThread {
-    const idle = this.#idle.pop();
-    if (idle !== undefined) {
-      clearTimeout(idle.timer);
-      return idle.thread;
-    }
-    return new IoThread(this.#script, (ended) => {
-      this.#idle = this.#idle.filter(({ thread }) => thread !== ended);
-    });
-  }
-
-  #keepThread(thread: IoThread): void {
-    if (this.#closed) {
-      void thread.terminate();
-      return;
-    }
-    const timer = setTimeout(() => {
-      if (this.#idle.length + this.#running > 1) void thread.terminate();
-    }, this.#idleMs);
-    timer.unref();
-    this.#idle.push({ thread, timer });
-  }
-
   #returned(job: Job, thread: IoThread, outcome: IoOutcome): void {
     clearTimeout(job.timer);
     job.over = true;
@@ -257,12 +179,12 @@ export class IoWorkers {
     state.answered = performance.now();
     if (job.givenUp) {
       state.stuck--;
-      this.#log.info({ pool: job.key, call: describe(job) }, 'a call that was given up came back');
+      this.#log.info({ pool: job.key, call: describeJob(job) }, 'a call that was given up came back');
     } else {
       state.running--;
       this.#running--;
     }
-    if (outcome.kind !== 'died') this.#keepThread(thread);
+    if (outcome.kind !== 'died') this.#threads.keep(thread);
     this.#report(job, outcome);
     if (state.queue.length + state.running + state.stuck === 0) this.#keys.delete(job.key);
     this.#dispatch();
@@ -283,8 +205,8 @@ export class IoWorkers {
         job.fail(new Error(outcome.message));
         break;
       case 'died':
-        this.#log.error({ pool: job.key, call: describe(job), reason: outcome.message }, 'an io worker died');
-        job.fail(unavailable(`pool ${job.key}: the thread of ${describe(job)} ended: ${outcome.message}`));
+        this.#log.error({ pool: job.key, call: describeJob(job), reason: outcome.message }, 'an io worker died');
+        job.fail(unavailable(`pool ${job.key}: the thread of ${describeJob(job)} ended: ${outcome.message}`));
         break;
     }
   }
@@ -315,7 +237,7 @@ export class IoWorkers {
     state.running--;
     this.#running--;
     state.stuck++;
-    this.#log.warn({ pool: job.key, call: describe(job), stuck: state.stuck }, 'a call hangs and was given up');
+    this.#log.warn({ pool: job.key, call: describeJob(job), stuck: state.stuck }, 'a call hangs and was given up');
     job.fail(this.#lateError(job));
     this.#failQueue(state, this.#refusal(job.key));
     this.#dispatch();
@@ -323,6 +245,6 @@ export class IoWorkers {
   }
 
   #lateError(job: Job): KayalError {
-    return deadlineExceeded(`pool ${job.key} did not answer within ${job.deadlineMs / 1000} s (${describe(job)})`);
+    return deadlineExceeded(`pool ${job.key} did not answer within ${job.deadlineMs / 1000} s (${describeJob(job)})`);
   }
 }

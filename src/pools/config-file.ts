@@ -85,10 +85,16 @@ class FileWatch implements ConfigWatch {
     this.#directories.close();
   }
 
-  /** Reads once nothing was notified for `settleMs`. */
+  /**
+   * Reads `settleMs` after the first notification. Not after the last: other files of the directory (a log) may change
+   * all the time, and whether the text has settled is seen from the text.
+   */
   #settle(): void {
-    clearTimeout(this.#settling);
-    if (!this.#closed) this.#settling = setTimeout(() => void this.#read(), this.#settleMs).unref();
+    if (this.#closed || this.#settling !== undefined) return;
+    this.#settling = setTimeout(() => {
+      this.#settling = undefined;
+      void this.#read();
+    }, this.#settleMs).unref();
   }
 
   async #read(): Promise<void> {

@@ -68,7 +68,10 @@ export async function openGluster(options: GlusterAttachmentOptions): Promise<Op
     log,
     io,
   });
-  client.onExit(() => log.warn({ pid: client.pid }, 'the GlusterFS client ended'));
+  let stopping = false;
+  client.onExit(() => {
+    if (!stopping) log.warn({ pid: client.pid }, 'the GlusterFS client ended; it is started again when it is needed');
+  });
   const tree = await Tree.open(io, pool.name, mountPoint);
   const location = locate(await readMountinfo(), mountPoint);
   // A client that was refused by its bricks unmounts itself: what lies there then is the local disk.
@@ -81,6 +84,7 @@ export async function openGluster(options: GlusterAttachmentOptions): Promise<Op
     location,
     isAlive: () => client.alive(),
     stop: async () => {
+      stopping = true;
       try {
         await client.stop();
       } catch (error) {

@@ -1,7 +1,7 @@
 import { KayalError, messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
-import { readMountinfo, topMount } from '../linux/mountinfo.js';
-import type { MountLocation } from './mount-location.js';
+import { readMountinfo } from '../linux/mountinfo.js';
+import { locate } from './mount-location.js';
 import type { Attachment, OpenPool } from './open-pool.js';
 import type { PoolConfig } from './types.js';
 
@@ -28,8 +28,9 @@ function placeOf(pool: PoolConfig): string {
   return JSON.stringify([pool.type, pool.bricks]);
 }
 
-async function isStillMounted(location: MountLocation): Promise<boolean> {
-  return topMount(await readMountinfo(), location.target)?.dev === location.dev;
+async function isStillMounted({ tree, location }: OpenPool): Promise<boolean> {
+  const now = locate(await readMountinfo(), tree.root);
+  return now?.dev === location.dev && now.target === location.target;
 }
 
 /** One pool's place in PoolMounts: at most one attach or detach of it runs at a time. */
@@ -96,7 +97,7 @@ export class PoolSlot {
     if (!live.open.isAlive() || placeOf(live.attachment.pool) !== placeOf(pool)) return false;
     if (performance.now() - live.checkedAt < CHECK_EVERY_MS) return true;
     live.checkedAt = performance.now();
-    return isStillMounted(live.open.location);
+    return isStillMounted(live.open);
   }
 
   /** Gives up a mount; its client is ended only when another place is to be mounted instead. */

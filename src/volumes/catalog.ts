@@ -20,11 +20,17 @@ export class Catalog {
   readonly #reservations = new Map<string, bigint>();
   readonly #paths = new PathIndex();
   #promised = 0n;
+  #version = 0;
   #sortedIds: readonly string[] | undefined;
 
   /** Bytes promised to volumes, to volumes being made, and to trash. */
   get promisedBytes(): bigint {
     return this.#promised;
+  }
+
+  /** Grows with every change of a record. */
+  get version(): number {
+    return this.#version;
   }
 
   get volumeCount(): number {
@@ -45,6 +51,7 @@ export class Catalog {
 
   /** Takes over what is on disk now; replaces what was known of the volume. */
   put(record: VolumeRecord): void {
+    this.#version++;
     const before = this.#records.get(record.id);
     if (before === undefined) this.#sortedIds = undefined;
     else {
@@ -59,6 +66,7 @@ export class Catalog {
   remove(id: string): void {
     const record = this.#records.get(id);
     if (record === undefined) return;
+    this.#version++;
     this.#records.delete(id);
     this.#promised -= record.limitBytes;
     this.#paths.remove(record.path);

@@ -24,6 +24,7 @@ const FIRST_RETRY = 500;
 const LAST_RETRY = 15_000;
 const REQUESTS_EVERY = 1_000;
 const SWEEP_EVERY = 60_000;
+const REMEMBER_EVERY = 60_000;
 
 export interface ControlledPoolOptions {
   readonly config: PoolConfig;
@@ -49,7 +50,9 @@ export class ControlledPool {
   readonly #abort = new AbortController();
   readonly #stopping: Deferred<Error> = deferred();
   #current: OpenSession | undefined;
-  #lastCatalog: Catalog | undefined;
+  #seenCatalog: Catalog | undefined;
+  /** From an earlier process; good for lists only. */
+  #rememberedCatalog: Catalog | undefined;
   #error: Error | undefined;
   #changed: Deferred<void> = deferred();
   #running: Promise<void> | undefined;
@@ -68,9 +71,14 @@ export class ControlledPool {
     return this.#current?.session;
   }
 
-  /** What was last known of the pool's volumes, also while it is down; undefined when it was never open. */
-  catalog(): Catalog | undefined {
-    return this.#lastCatalog;
+  /** What this process last knew of the pool's volumes, also while it is down; undefined when it was never open here. */
+  seenCatalog(): Catalog | undefined {
+    return this.#seenCatalog;
+  }
+
+  /** The same, or what an earlier process knew: for lists, that leave no volume out because its pool is down. */
+  listedCatalog(): Catalog | undefined {
+    return this.#seenCatalog ?? this.#rememberedCatalog;
   }
 
   /** Why the pool is not open. */
@@ -105,6 +113,7 @@ export class ControlledPool {
 
   async #run(): Promise<void> {
     let retry = FIRST_RETRY;
+    this.#rememberedCatalog = await this.#remembered();
     while (!this.#abort.signal.aborted) {
       const ended = deferred<Error>();
       try {
@@ -130,6 +139,16 @@ export class ControlledPool {
       }
     }
     this.#notify();
+  }
+
+  async #remembered(): Promise<Catalog> {
+    const catalog = new Catalog();
+    try {
+      for (const record of await this.#options.known.volumesOf(this.config.name)) catalog.put(record);
+    } catch (error) {
+      this.#options.log.warn({ error: messageOf(error) }, 'what was known of the volumes cannot be read');
+    }
+    return catalog;
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -180,7 +199,7 @@ export class ControlledPool {
       await emptyFence(session);
       await loadCatalog({ tree, catalog, mechanism, log });
       await capacity.refresh();
-      this.#lastCatalog = catalog;
+      this.#seenCatalog = catalog;
       const purge = new Purge(session, background);
       purgeSoon = () => purge.wake();
       const sampler = new UsageSampler(session, background);
@@ -194,6 +213,7 @@ export class ControlledPool {
           purge.close();
           sampler.close();
           await background.close();
+          await this.#options.known.rememberVolumes(config.name, [...catalog.records()]).catch(() => undefined);
           await lease.close(release);
         },
       };
@@ -221,7 +241,15 @@ export class ControlledPool {
       void tick();
       return setInterval(() => void tick(), ms).unref();
     };
+    let remembered = 0;
+    const remember = async (): Promise<void> => {
+      const { catalog } = session;
+      if (catalog.version === remembered) return;
+      remembered = catalog.version;
+      await this.#options.known.rememberVolumes(this.config.name, [...catalog.records()]);
+    };
     return [
+      every(REMEMBER_EVERY, 'volumes not remembered', remember),
       every(REQUESTS_EVERY, 'requests of nodes not answered', () => answerRequests(session)),
       every(SWEEP_EVERY, 'unfinished operations not finished', () => finishUnfinished(session)),
     ];

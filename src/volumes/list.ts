@@ -54,7 +54,7 @@ export function listVolumes(pools: Iterable<ControlledPool>, token: string, maxE
   for (const pool of sorted) {
     const { name } = pool.config;
     if (start !== undefined && name < start.pool) continue;
-    const catalog = pool.catalog();
+    const catalog = pool.listedCatalog();
     if (catalog === undefined) continue;
     const down = pool.current() === undefined ? `pool ${name} is not available: ${pool.reason()}` : undefined;
     const ids = catalog.sortedIds();

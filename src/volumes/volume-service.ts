@@ -163,7 +163,7 @@ export class VolumeService {
     const id = volumeIdOf(name);
     for (const pool of candidates) {
       const session = pool.current();
-      const catalog = session?.catalog ?? pool.catalog();
+      const catalog = session?.catalog ?? pool.seenCatalog();
       // A pool never seen might have it: making another one elsewhere would leave that one behind.
       if (catalog === undefined) {
         if ((await pool.session()).catalog.get(id) !== undefined) return pool.session();

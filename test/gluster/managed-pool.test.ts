@@ -253,6 +253,7 @@ describe('managed pool', () => {
   it('says why a client does not work, and never mounts one on a dead one', async () => {
     const pool = await bench.start({ name: 'access', replica: 1 });
     const volfile = join(bench.directory, 'wrong.vol');
+    await mkdir(bench.mountPoint('refused'), { recursive: true });
     await writeFile(
       volfile,
       (await readFile(pool.clientVolfile, 'utf8')).replace(pool.layout.credentials.password, 'guessed'),
@@ -264,7 +265,7 @@ describe('managed pool', () => {
     ): Promise<GlusterClient> =>
       GlusterClient.start({
         name,
-        mountPoint: bench.directory,
+        mountPoint: bench.mountPoint('refused'),
         directory: join(bench.directory, name),
         source,
         options: {},

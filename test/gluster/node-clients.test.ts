@@ -3,6 +3,7 @@ import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
+import { GlusterMechanism } from '../../src/quota/gluster.js';
 import { NodeBench, capability, type BenchOptions } from '../lib/node-bench.js';
 import { sleep, waitFor } from '../lib/wait.js';
 
@@ -129,6 +130,33 @@ describe('client mounts of a node', () => {
     }
     await bench.publish(handle, { target });
     await bench.unpublish(handle, target);
+  });
+
+  it('show limit and usage of a volume with gluster quota, and say when the limit is not in force', async () => {
+    await open({ type: 'managed', quota: 'gluster' });
+    const fields = { limitBytes: 8n << 20n, quota: { mechanism: 'gluster' } } as const;
+    const { handle, path } = await bench.addVolume('a', fields);
+    await new GlusterMechanism({ tree: bench.control.tree, profile: 'exact' }).set({ path }, 8n << 20n);
+    const target = bench.target('one');
+    await bench.publish(handle, { target });
+    await writeFile(join(target, 'data'), Buffer.alloc(1 << 20, 1));
+    const used = await waitFor('the usage to be counted', async () => {
+      const { usage, volume_condition: condition } = await bench.stats(handle, target);
+      expect(condition).toEqual({ abnormal: false, message: 'the volume answers' });
+      const bytes = usage?.find(({ unit }) => unit === 'BYTES');
+      expect(bytes?.total).toBe(String(8 << 20));
+      return bytes?.used === '0' ? undefined : usage;
+    });
+    expect(used.find(({ unit }) => unit === 'BYTES')?.used).toBe(String(1 << 20));
+    const free = await bench.addVolume('b', fields);
+    const other = bench.target('two');
+    await bench.publish(free.handle, { target: other });
+    expect((await bench.stats(free.handle, other)).volume_condition).toMatchObject({
+      abnormal: true,
+      message: expect.stringMatching(/limit of 8 MiB is not in force/) as string,
+    });
+    await bench.unpublish(handle, target);
+    await bench.unpublish(free.handle, other);
   });
 
   it('the whole of a static-only pool is never published with its credentials', async () => {

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isErrno } from '../../src/base/errors.js';
 import { GlusterClient } from '../../src/gluster/client.js';
 import { ManagedPool } from '../../src/gluster/managed-pool.js';
 import { IoWorkers } from '../../src/linux/io-workers.js';
@@ -79,7 +80,11 @@ export class PoolBench {
   async mount(pool: ManagedPool, control = false): Promise<{ client: GlusterClient; path: string }> {
     const { pool: name } = pool.layout;
     const path = this.mountPoint(control ? `${name}-control` : name);
-    await mkdir(path, { recursive: true });
+    await mkdir(join(this.directory, 'mnt'), { recursive: true });
+    // mkdir -p would look at a dead mount.
+    await mkdir(path).catch((error: unknown) => {
+      if (!isErrno(error, 'EEXIST')) throw error;
+    });
     const client = await GlusterClient.start({
       name,
       mountPoint: path,

@@ -58,6 +58,8 @@ export interface BenchOptions {
   readonly type: 'directory' | 'managed';
   readonly graceMs?: number;
   readonly staticOnly?: boolean;
+  /** What the graph of a managed pool has; default none. */
+  readonly quota?: 'none' | 'gluster';
 }
 
 /**
@@ -126,7 +128,7 @@ export class NodeBench {
       pool = config;
       const started = await ManagedPool.start({
         config,
-        quota: 'none',
+        quota: options.quota ?? 'none',
         directory: join(directory, 'gluster'),
         log: quiet,
         io,

@@ -1,0 +1,124 @@
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Logger } from '../../src/base/logger.js';
+import { GlusterClient } from '../../src/gluster/client.js';
+import { ManagedPool } from '../../src/gluster/managed-pool.js';
+import { IoWorkers } from '../../src/linux/io-workers.js';
+import { Tree } from '../../src/linux/tree.js';
+import type { ManagedPoolConfig } from '../../src/pools/types.js';
+import type { MechanismName, QuotaMechanism } from '../../src/quota/mechanism.js';
+import { removeLeftovers } from '../lib/leftovers.js';
+
+const POOL = 'lagoon';
+
+const quiet: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => quiet,
+};
+
+export interface QuotaBenchOptions {
+  readonly quota: MechanismName;
+  readonly replica: 1 | 3;
+  readonly quotaStrict?: boolean;
+  readonly quotaProfile?: ManagedPoolConfig['quotaProfile'];
+  /** Absolute paths of the bricks; made below the bench's directory when absent. */
+  readonly bricks?: readonly string[];
+}
+
+/** A managed pool without a driver: its bricks, a client mount as nodes have it, and a control mount. */
+export class QuotaBench {
+  readonly io: IoWorkers;
+  readonly directory: string;
+  readonly bricks: readonly string[];
+  /** The pool's root on the client mount. */
+  readonly client: Tree;
+  readonly control: Tree;
+  readonly #pool: ManagedPool;
+  readonly #clients: readonly GlusterClient[];
+  #volumes = 0;
+
+  private constructor(parts: {
+    io: IoWorkers;
+    directory: string;
+    bricks: readonly string[];
+    client: Tree;
+    control: Tree;
+    pool: ManagedPool;
+    clients: readonly GlusterClient[];
+  }) {
+    this.io = parts.io;
+    this.directory = parts.directory;
+    this.bricks = parts.bricks;
+    this.client = parts.client;
+    this.control = parts.control;
+    this.#pool = parts.pool;
+    this.#clients = parts.clients;
+  }
+
+  static async start(options: QuotaBenchOptions): Promise<QuotaBench> {
+    const { quota, replica } = options;
+    const directory = await mkdtemp(join(tmpdir(), 'quota-'));
+    const io = new IoWorkers({ log: quiet });
+    const bricks =
+      options.bricks ?? Array.from({ length: replica }, (_, index) => join(directory, `brick-${index + 1}`));
+    const config: ManagedPoolConfig = {
+      name: POOL,
+      type: 'managed',
+      quota,
+      overcommit: 1,
+      staticOnly: false,
+      replica,
+      bricks,
+      quotaStrict: options.quotaStrict ?? false,
+      quotaProfile: options.quotaProfile ?? 'exact',
+    };
+    const pool = await ManagedPool.start({ config, quota, directory: join(directory, 'gluster'), log: quiet, io });
+    const mount = async (name: string, control: boolean): Promise<GlusterClient> => {
+      const mountPoint = join(directory, name);
+      await mkdir(mountPoint);
+      const path = control ? pool.controlVolfile : pool.clientVolfile;
+      const client = await GlusterClient.start({
+        name: POOL,
+        mountPoint,
+        source: { kind: 'volfile', path },
+        options: {},
+        control,
+        directory: join(directory, `${name}-state`),
+        log: quiet,
+        io,
+      });
+      return client;
+    };
+    const clients = [await mount('client', false), await mount('control', true)];
+    const client = await Tree.open(io, POOL, join(directory, 'client'));
+    const control = await Tree.open(io, `${POOL}#control`, join(directory, 'control'));
+    return new QuotaBench({ io, directory, bricks, client, control, pool, clients });
+  }
+
+  /**
+   * Makes a volume where Kayal puts them, with a limit.
+   * @returns its path in the pool and on the client mount
+   */
+  async addVolume(mechanism: QuotaMechanism, limitBytes: bigint): Promise<{ path: string; directory: string }> {
+    const path = `volumes/ab/volume-${this.#volumes++}`;
+    await this.control.mkdirs(path, 0o777);
+    await mechanism.set({ path, projectId: await mechanism.allocate(new Set()) }, limitBytes);
+    const directory = join(this.client.root, path);
+    await chmod(directory, 0o777);
+    return { path, directory };
+  }
+
+  async stop(): Promise<void> {
+    await this.client.close();
+    await this.control.close();
+    for (const client of this.#clients) await client.stop();
+    await this.#pool.stop();
+    await this.io.close();
+    await removeLeftovers(this.directory);
+    await rm(this.directory, { recursive: true });
+  }
+}
