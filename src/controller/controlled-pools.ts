@@ -6,6 +6,7 @@ import type { PoolMounts } from '../pools/mounts.js';
 import type { Config, PoolConfig } from '../pools/types.js';
 import type { MechanismName, QuotaMechanism } from '../quota/mechanism.js';
 import { ControlledPool } from '../volumes/controlled-pool.js';
+import { warnOfOvershoot } from './overshoot-warning.js';
 import type { KnownPools } from '../volumes/known-pools.js';
 
 export interface ControlledPoolsOptions {
@@ -71,6 +72,7 @@ export class ControlledPools {
         return { tree, background: await Tree.open(io, `${config.name}#background`, tree.root) };
       },
       mechanismFor: (tree, recorded) => mechanismFor(config, tree, recorded),
+      onOpen: (session) => void warnOfOvershoot(session),
     });
     this.#pools.set(config.name, pool);
     pool.start();

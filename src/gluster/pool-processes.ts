@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { inspectBrick } from './brick-label.js';
 import { Daemon } from './daemon.js';
+import { isPortFree } from './ports.js';
 import { makePrivateDirectory, writePrivateFile } from './private-files.js';
 import { listGlusterProcesses, seesSameDirectory, spawnDetached } from './processes.js';
 import type { RunningProcess } from './processes.js';
@@ -12,7 +13,7 @@ import { spawnWithRunDirectory } from './run-directory.js';
 import { brickVolfile } from './volfile/brick.js';
 import { clientVolfile, controlVolfile } from './volfile/client.js';
 import { numberedBricks } from './volfile/cluster.js';
-import type { PoolLayout } from './volfile/layout.js';
+import type { BrickLocation, PoolLayout } from './volfile/layout.js';
 import { quotadVolfile } from './volfile/quotad.js';
 import { needsSelfHeal, selfHealVolfile } from './volfile/self-heal.js';
 
@@ -63,6 +64,19 @@ interface ProcessSpec {
   readonly onStart?: () => void;
 }
 
+/** True for a process that was started with a file of the pool's directory: its bricks, helpers and clients. */
+function isOfPool(argv: readonly string[], directory: string): boolean {
+  return argv.some((argument) => argument.startsWith(`${directory}/`) || argument.includes(`=${directory}/`));
+}
+
+/** True while any process of the pool runs, also a client, which knows the bricks by their ports. */
+export async function isPoolRunning(directory: string): Promise<boolean> {
+  for (const { pid, argv } of await listGlusterProcesses()) {
+    if (isOfPool(argv, directory) && (await seesSameDirectory(pid, directory))) return true;
+  }
+  return false;
+}
+
 /**
  * Refuses to start a brick twice: two processes on one directory would damage it.
  * @throws KayalError FAILED_PRECONDITION when a process that is not ours serves one of the bricks
@@ -70,10 +84,10 @@ interface ProcessSpec {
 export async function refuseForeignBrickProcesses(layout: PoolLayout, directory: string): Promise<void> {
   const paths = new Set(numberedBricks(layout).map(({ brick }) => brick.path));
   for (const { pid, argv } of await listGlusterProcesses()) {
-    const path = argv[argv.indexOf('--brick-name') + 1];
-    if (!argv.includes('--brick-name') || path === undefined || !paths.has(path)) continue;
-    if (argv.some((argument) => argument.startsWith(`${directory}/`)) || !(await seesSameDirectory(pid, path)))
-      continue;
+    const option = argv.indexOf('--brick-name');
+    const path = option < 0 ? undefined : argv[option + 1];
+    if (path === undefined || !paths.has(path) || isOfPool(argv, directory)) continue;
+    if (!(await seesSameDirectory(pid, path))) continue;
     throw failedPrecondition(
       `pool ${layout.pool}: brick ${path} is served by process ${pid}, which this driver did not start: end that process first`,
     );
@@ -91,7 +105,15 @@ function daemonOf(options: PoolProcessesOptions, spec: ProcessSpec): Daemon {
       : spawnDetached(argv);
   return new Daemon({
     name: `pool ${layout.pool}, ${spec.name}`,
-    argv: [...spec.program, '-N', '--log-level=WARNING', `--log-file=${logFile}`, '-f', volfile],
+    argv: [
+      ...spec.program,
+      '-N',
+      `--volfile-id=${layout.pool}/${spec.file}`,
+      '--log-level=WARNING',
+      `--log-file=${logFile}`,
+      '-f',
+      volfile,
+    ],
     volfile,
     volfileText: spec.volfileText,
     directory,
@@ -104,8 +126,17 @@ function daemonOf(options: PoolProcessesOptions, spec: ProcessSpec): Daemon {
   });
 }
 
-/** Before each start: the directory must (still) be that brick, and not the empty one below a disk that is gone. */
-async function checkBrick({ io, layout }: PoolProcessesOptions, path: string, index: number): Promise<void> {
+/**
+ * Before each start: the directory must (still) be that brick, and not the empty one below a disk that is gone; and
+ * whoever listens on its port would be taken for it.
+ */
+async function checkBrick(
+  options: PoolProcessesOptions,
+  { host, port, path }: BrickLocation,
+  index: number,
+): Promise<void> {
+  const { io, layout } = options;
+  if (!(await isPortFree(host, port))) throw unavailable(`its port ${port} is taken by another program`);
   const finding = await inspectBrick(io, layout.pool, path);
   const { kind } = finding;
   if (kind === 'labelled' && finding.label.volumeId === layout.volumeId && finding.label.index === index) return;
@@ -122,7 +153,7 @@ function brickSpecs(options: PoolProcessesOptions): ProcessSpec[] {
     volfileText: brickVolfile({ layout, index, markerTimestamp: join(directory, `brick-${index}.marker`) }),
     program: ['glusterfsd', '--process-name', 'brick', '--brick-name', brick.path],
     paths: [brick.path],
-    prepare: () => checkBrick(options, brick.path, index),
+    prepare: () => checkBrick(options, brick, index),
     onStart: () => options.onBrickStart(index),
   }));
 }

@@ -10,7 +10,8 @@ import { planBricks } from './brick-plan.js';
 import type { BrickPlan } from './brick-plan.js';
 import { readIdentity, writeIdentity } from './pool-identity.js';
 import type { PoolIdentity, PoolIdentityBrick } from './pool-identity.js';
-import { chooseBrickPort } from './ports.js';
+import { isPoolRunning } from './pool-processes.js';
+import { chooseBrickPort, isPortFree } from './ports.js';
 import type { PoolLayout } from './volfile/layout.js';
 
 /** The only address that bricks of a managed pool listen on. */
@@ -56,6 +57,22 @@ async function makeBricks({ config, quota }: PoolSetupOptions): Promise<PoolIden
     bricks.push({ port, sharedBy: share });
   }
   return bricks;
+}
+
+/** Gives bricks whose port was taken while the pool did not run another one; its clients would not find it there. */
+async function renewPorts(directory: string, identity: PoolIdentity | undefined): Promise<PoolIdentity | undefined> {
+  if (identity === undefined || (await isPoolRunning(directory))) return identity;
+  const taken = new Set(identity.bricks.map(({ port }) => port));
+  const bricks: PoolIdentityBrick[] = [];
+  for (const brick of identity.bricks) {
+    const port = (await isPortFree(LOOPBACK, brick.port)) ? brick.port : await chooseBrickPort(LOOPBACK, taken);
+    taken.add(port);
+    bricks.push({ ...brick, port });
+  }
+  if (bricks.every(({ port }, index) => port === identity.bricks[index]?.port)) return identity;
+  const renewed = { ...identity, bricks };
+  await writeIdentity(directory, renewed);
+  return renewed;
 }
 
 async function makeIdentity(options: PoolSetupOptions, volumeId: string | undefined): Promise<PoolIdentity> {
@@ -133,7 +150,7 @@ export async function setUpPool(options: PoolSetupOptions): Promise<PoolSetup> {
       `pool ${config.name}: replica ${config.replica} needs ${config.replica} bricks, not ${config.bricks.length}`,
     );
   }
-  const found = await readIdentity(directory);
+  const found = await renewPorts(directory, await readIdentity(directory));
   const findings = await Promise.all(config.bricks.map((path) => inspectBrick(io, config.name, path)));
   const plan = planBricks({ pool: config.name, quota, bricks: config.bricks, findings, identity: found });
   let identity = found ?? (await makeIdentity(options, plan.volumeId));

@@ -9,7 +9,16 @@ import type { Tree } from './tree.js';
 
 export type { ProjectQuota } from './operations/projects.js';
 
-export type Support = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+export type Support =
+  | {
+      readonly ok: true;
+      /**
+       * False on ext4: there a process with CAP_SYS_RESOURCE writes past every limit (fs/quota/dquot.c,
+       * ignore_hardlimit()), and root's processes have it unless it was taken from them. XFS limits everybody.
+       */
+      readonly limitsRoot: boolean;
+    }
+  | { readonly ok: false; readonly reason: string };
 
 export interface SetProjectOptions {
   /** Also puts what is in the directory already into the project, in slices. */
@@ -34,12 +43,12 @@ export async function supported(tree: Tree): Promise<Support> {
       : 'enable it with tune2fs -O project,quota -Q prjquota while unmounted, and mount it with -o prjquota';
   try {
     const { accounting, enforced } = await tree.call('projectQuotaState', []);
-    if (accounting && enforced) return { ok: true };
+    if (accounting && enforced) return { ok: true, limitsRoot: tree.fsType === XFS };
     const what = accounting ? 'counts usage but keeps no limits' : 'is off';
     return { ok: false, reason: `project quota of the filesystem of ${tree.root} ${what}: ${advice}` };
   } catch (error) {
     if (!isErrno(error, 'ENOSYS', 'EINVAL', 'ESRCH', 'EOPNOTSUPP', 'EPERM')) throw error;
-    const reason = `the filesystem of ${tree.root} has no project quota (${error.message}): ${advice}, on a kernel with CONFIG_QUOTA and CONFIG_XFS_QUOTA`;
+    const reason = `the filesystem of ${tree.root} has no project quota (${error.message}): ${advice}, on Linux 5.14 or newer with CONFIG_QUOTA and CONFIG_XFS_QUOTA`;
     return { ok: false, reason };
   }
 }

@@ -28,9 +28,12 @@ export interface BindOptions {
 }
 
 /** The operations that take the root's descriptor first. */
-type TreeOperation = {
-  [K in keyof Operations]: Parameters<Operations[K]> extends [root: number, ...rest: unknown[]] ? K : never;
-}[keyof Operations];
+type TreeOperation = Exclude<
+  {
+    [K in keyof Operations]: Parameters<Operations[K]> extends [root: number, ...rest: unknown[]] ? K : never;
+  }[keyof Operations],
+  'closeRoot'
+>;
 type TreeArguments<K extends TreeOperation> =
   Parameters<Operations[K]> extends [root: number, ...rest: infer R] ? R : never;
 

@@ -36,6 +36,8 @@ export interface ControlledPoolOptions {
   /** The control mount. `background` is the same tree on threads of its own, for work that no call waits for. */
   readonly attach: () => Promise<{ readonly tree: Tree; readonly background: Tree }>;
   readonly mechanismFor: (tree: Tree, recorded: MechanismName | undefined) => Promise<QuotaMechanism>;
+  /** Told of every opening; must not throw. */
+  readonly onOpen: (session: Session) => void;
 }
 
 interface OpenSession {
@@ -122,6 +124,7 @@ export class ControlledPool {
         retry = FIRST_RETRY;
         this.#options.log.info({ volumes: this.#current.session.catalog.volumeCount }, 'pool open');
         this.#notify();
+        this.#options.onOpen(this.#current.session);
         const error = await Promise.race([ended.promise, this.#stopping.promise]);
         const open = this.#current;
         this.#current = undefined;

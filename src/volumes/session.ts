@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KayalError, SystemError, isErrno } from '../base/errors.js';
 import type { KeyLock } from '../base/key-lock.js';
 import type { Logger } from '../base/logger.js';
@@ -49,13 +50,32 @@ export async function change<T>(session: Session, work: () => Promise<T>): Promi
   }
 }
 
+/** Pauses before a rename is tried again, in ms. */
+const RENAME_PAUSES: readonly number[] = [5, 20, 50, 100, 200, 400, 800, 1_600];
+
+/**
+ * features/quota asks marker for the size of a directory before it renames it, and answers EINVAL while marker has none
+ * yet for one that was just made (quota.c, quota_rename_get_size_cbk). Kayal's own paths give no other reason for it.
+ */
+async function renameOnceCounted(tree: Tree, from: string, to: string): Promise<boolean> {
+  for (const pause of RENAME_PAUSES) {
+    try {
+      return await tree.rename(from, to);
+    } catch (error) {
+      if (!isErrno(error, 'EINVAL')) throw error;
+    }
+    await sleep(pause);
+  }
+  return tree.rename(from, to);
+}
+
 /**
  * Renames under the lease. One of the two paths lies in the lease's directory, so that a former holder changes nothing.
  * @returns false when `from` does not exist
  */
 export async function move(session: Session, from: string, to: string): Promise<boolean> {
   return change(session, async () => {
-    if (await session.tree.rename(from, to)) return true;
+    if (await renameOnceCounted(session.tree, from, to)) return true;
     // ENOENT may also mean that the lease's directory is gone: then nothing is known about `from`.
     if ((await session.tree.stat(session.lease.directory)) === undefined) {
       throw new SystemError('ESTALE', 'rename', session.lease.directory);
