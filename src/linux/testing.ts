@@ -47,22 +47,24 @@ export interface TreeBench {
   readonly outside: string;
 }
 
-/** Runs `work` with a tree in a new directory. */
+let shared: IoWorkers | undefined;
+
+/** Runs `work` with a tree in a new directory. The trees of one test file share their threads, which end with the process. */
 export async function withTree<T>(work: (bench: TreeBench) => Promise<T>): Promise<T> {
-  return withDirectory(async (directory) =>
-    withWorkers(async (io) => {
-      const root = join(directory, 'root');
-      const outside = join(directory, 'outside');
-      mkdirSync(root);
-      mkdirSync(outside);
-      const tree = await Tree.open(io, 'test', root);
-      try {
-        return await work({ io, tree, root, outside });
-      } finally {
-        await tree.close();
-      }
-    }),
-  );
+  shared ??= new IoWorkers({ log: quiet });
+  const io = shared;
+  return withDirectory(async (directory) => {
+    const root = join(directory, 'root');
+    const outside = join(directory, 'outside');
+    mkdirSync(root);
+    mkdirSync(outside);
+    const tree = await Tree.open(io, 'test', root);
+    try {
+      return await work({ io, tree, root, outside });
+    } finally {
+      await tree.close();
+    }
+  });
 }
 
 /**

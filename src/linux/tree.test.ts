@@ -314,7 +314,7 @@ test('close() does not wait for a call that hangs, nor closes the root under it'
       execFileSync('mkfs.ext4', ['-q', image]);
       execFileSync('mount', ['-o', 'loop', image, mountPoint]);
       try {
-        const tree = await Tree.open(io, 'test', mountPoint, { deadlineMs: 200 });
+        const tree = await Tree.open(io, 'test', mountPoint, { deadlineMs: 1000 });
         const isOpen = (): boolean =>
           readdirSync('/proc/self/fd').some((fd) => {
             try {

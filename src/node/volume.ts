@@ -89,10 +89,7 @@ async function askForImport(
   }
   const { path, size } = volume;
   await requestImport(attachment.tree, { id: parsed.id, handle, path, size, node: nodeId });
-  throw aborted(
-    `volume ${handle}: waiting for the controller to import ${path} with a limit of ${size} bytes; if this stays so, ` +
-      'the log of the controller says why',
-  );
+  throw aborted(`volume ${handle}: waiting for the controller to import ${path} with a limit of ${size} bytes; retry`);
 }
 
 /**

@@ -1,7 +1,14 @@
-import * as v from 'valibot';
-import { alreadyExists, failedPrecondition, invalidArgument, messageOf, notFound, KayalError } from '../base/errors.js';
+import { KayalError, alreadyExists, failedPrecondition, invalidArgument, messageOf, notFound } from '../base/errors.js';
 import { chooseLimit } from './create.js';
 import { isVolumeId } from './handle.js';
+import {
+  formatImportRequest,
+  isRefused,
+  parseImportRequest,
+  refuse,
+  requestPath,
+  type ImportRequest,
+} from './import-request.js';
 import { REQUESTS_DIRECTORY } from './layout.js';
 import { claimPath } from './paths.js';
 import { problemOfPath } from './path-pattern.js';
@@ -11,47 +18,44 @@ import { change, type Session } from './session.js';
 
 const MAX_REQUEST_BYTES = 16 * 1024;
 
-const requestSchema = v.object({
-  kind: v.literal('import'),
-  volumeHandle: v.string(),
-  path: v.string(),
-  size: v.pipe(
-    v.string(),
-    v.regex(/^\d{1,19}$/),
-    v.transform((text) => BigInt(text)),
-  ),
-  requestedAt: v.string(),
-});
-type ImportRequest = v.InferOutput<typeof requestSchema>;
-
-/** Answers what nodes ask of the controller in `.kayal/requests`; each file is removed once it is answered. */
+/** Answers what nodes ask of the controller in `.kayal/requests`: with a record, or with a refusal in the request. */
 export async function answerRequests(session: Session): Promise<void> {
   for (const { name } of (await session.tree.list(REQUESTS_DIRECTORY)) ?? []) {
     if (!name.endsWith('.json')) continue;
     const id = name.slice(0, -'.json'.length);
-    const path = `${REQUESTS_DIRECTORY}/${name}`;
     const release = session.locks.tryAcquire(id);
     if (release === undefined) continue;
     try {
-      const data = await session.tree.readFile(path, MAX_REQUEST_BYTES);
-      if (data === undefined) continue;
-      await importDirectory(session, id, parseRequest(data.toString('utf8')));
-      session.log.info({ volume: id }, 'imported');
-    } catch (error) {
-      if (error instanceof KayalError && error.code === 'UNAVAILABLE') throw error;
-      session.log.warn({ volume: id, error: messageOf(error) }, 'import refused');
+      await answer(session, id);
     } finally {
       release();
     }
-    await change(session, () => session.tree.unlink(path));
   }
 }
 
-function parseRequest(text: string): ImportRequest {
+async function answer(session: Session, id: string): Promise<void> {
+  const { tree, lease, log } = session;
+  const path = requestPath(id);
+  const data = await tree.readFile(path, MAX_REQUEST_BYTES);
+  if (data === undefined) return;
+  let request: ImportRequest | undefined;
   try {
-    return v.parse(requestSchema, JSON.parse(text));
+    request = parseImportRequest(data.toString('utf8'));
+    if (isRefused(request)) return;
+    // The node writes a new request when it asks again; one that nobody asks for any more goes.
+    if (request.refused === undefined) {
+      await importDirectory(session, id, { path: request.path, size: BigInt(request.size) });
+      log.info({ volume: id }, 'imported');
+    }
+    await change(session, () => tree.unlink(path));
   } catch (error) {
-    throw invalidArgument(`the request is not understood: ${messageOf(error)}`, { cause: error });
+    if (error instanceof KayalError && error.code === 'UNAVAILABLE') throw error;
+    log.warn({ volume: id, error: messageOf(error) }, 'import refused');
+    const refusal = request && refuse(request, error);
+    await change(session, async () => {
+      if (refusal === undefined) await tree.unlink(path);
+      else await tree.replaceFile(lease.temporary(`request-${id}`), path, formatImportRequest(refusal));
+    });
   }
 }
 
@@ -59,7 +63,11 @@ function parseRequest(text: string): ImportRequest {
  * Takes an existing directory over as a volume with a limit: the record first, then the limit, verified.
  * @throws KayalError NOT_FOUND, ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION, RESOURCE_EXHAUSTED
  */
-export async function importDirectory(session: Session, id: string, request: ImportRequest): Promise<VolumeRecord> {
+export async function importDirectory(
+  session: Session,
+  id: string,
+  request: { readonly path: string; readonly size: bigint },
+): Promise<VolumeRecord> {
   const { config, mechanism, catalog, poolFile, tree } = session;
   const existing = catalog.get(id);
   if (existing?.state === 'ready') return existing;

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/base/errors.js';
 import { describeLeftovers, findLeftovers } from '../lib/leftovers.js';
 import { findEarlierRuns, removeRun, RunDirectory } from '../lib/run-directory.js';
-import { driverPaths } from '../lib/driver.js';
+import { driverPaths, logTail } from '../lib/driver.js';
 import { brickProcess } from './bricks.js';
 import { loseBrick, removeVolume, start, useVolume, type Demo } from './scenario.js';
 import { expect, Steps } from './steps.js';
@@ -74,6 +74,7 @@ async function demonstrate(isKept: boolean): Promise<number> {
     return 0;
   } catch (error) {
     if (steps.failed === 0) say(`the demo itself failed: ${messageOf(error)}`);
+    say(`\nThe last lines of the driver's log:\n${await logTail(driverPaths(run.path).log)}`);
     await cleanUp();
     return 1;
   }

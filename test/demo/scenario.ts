@@ -28,12 +28,10 @@ export async function start(steps: Steps, directory: string): Promise<Demo> {
   await steps.step('start a replica-3 pool and "kayal all"', async () => {
     const pools = [await managedPool(directory, 'home')];
     started.push(await Driver.start({ directory, pools, installation: 'demo', logLevel: 'info' }));
-    const processes = await Promise.all(bricks.map(brickProcess));
-    expect(
-      processes.every((found) => found !== undefined),
-      'a brick has no glusterfsd',
+    const processes = await Promise.all(
+      bricks.map((brick) => waitFor(`the process of ${brick}`, () => brickProcess(brick))),
     );
-    return `3 bricks served by the processes ${processes.map((found) => found?.pid).join(', ')}; the driver is ready`;
+    return `3 bricks served by the processes ${processes.map(({ pid }) => pid).join(', ')}; the driver is ready`;
   });
   const [driver] = started;
   if (driver === undefined) throw new Error('unreachable: the step would have thrown');

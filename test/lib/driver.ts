@@ -46,6 +46,12 @@ export function driverPaths(directory: string): {
   };
 }
 
+/** The last lines of a log; '' when there is none. */
+export async function logTail(file: string, lines = 40): Promise<string> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.trimEnd().split('\n').slice(-lines).join('\n');
+}
+
 /** `kayal <role>` as a process of its own, the way users run it. */
 export class Driver {
   readonly directory: string;
@@ -81,7 +87,7 @@ export class Driver {
       return driver;
     } catch (error) {
       await driver.kill();
-      throw new Error(`kayal did not start: ${String(error)}\n${await driver.logTail()}`, { cause: error });
+      throw new Error(`kayal did not start: ${String(error)}\n${await logTail(paths.log)}`, { cause: error });
     }
   }
 
@@ -115,12 +121,6 @@ export class Driver {
     const ended = once(this.#child, 'exit');
     this.#child.kill('SIGKILL');
     await ended;
-  }
-
-  /** The last lines of its log. */
-  async logTail(lines = 40): Promise<string> {
-    const text = await readFile(driverPaths(this.directory).log, 'utf8').catch(() => '');
-    return text.trimEnd().split('\n').slice(-lines).join('\n');
   }
 
   async #ready(timeoutMs: number): Promise<void> {
