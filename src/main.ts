@@ -5,6 +5,7 @@ import { parseCommandLine, type Command } from './cli/flags.js';
 import { forgetPool, takeOverPool } from './cli/pool-commands.js';
 import { runRole } from './cli/run-role.js';
 import { UsageError } from './cli/usage-error.js';
+import { exitNow } from './linux/exit.js';
 import { ConfigError } from './pools/config.js';
 
 function tell({ exitCode, text }: Outcome, stream = exitCode === 0 ? process.stdout : process.stderr): number {
@@ -29,7 +30,8 @@ async function run(command: Command): Promise<number> {
     case 'controller':
     case 'node':
       await runRole(command.kind, command.settings);
-      return 0;
+      // A thread that hangs on a dead mount would keep the process from ending.
+      return exitNow(0);
   }
 }
 

@@ -21,7 +21,9 @@ async function openNearest(io: IoWorkers, key: string, path: string): Promise<Tr
 async function hasProjectQuota(io: IoWorkers, key: string, brick: string): Promise<boolean> {
   const tree = await openNearest(io, key, brick);
   try {
-    return (await supported(tree)).ok;
+    const support = await supported(tree);
+    // A brick's glusterfsd writes as root, so limits that do not bind root (ext4) do not bind anybody.
+    return support.ok && support.limitsRoot;
   } finally {
     await tree.close();
   }

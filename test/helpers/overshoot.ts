@@ -36,7 +36,7 @@ async function allocatedBytes(directory: string): Promise<bigint> {
 /** Writers are done before their data is: with flush-behind close(2) does not wait for it. */
 async function settledBytes(directory: string): Promise<bigint> {
   const deadline = performance.now() + SETTLE_TIMEOUT_MS;
-  for (let last = await allocatedBytes(directory); ; ) {
+  for (let last = await allocatedBytes(directory); ;) {
     await sleep(SETTLED_AFTER_MS);
     const now = await allocatedBytes(directory);
     if (now === last || performance.now() > deadline) return now;
