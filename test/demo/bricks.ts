@@ -10,13 +10,21 @@ export async function brickProcess(brick: string): Promise<RunningProcess | unde
   return found[0];
 }
 
+async function indexEntries(brick: string, index: string): Promise<number> {
+  // The base entry, `xattrop-<uuid>` or `dirty-<uuid>`, is always there; the others are links to it.
+  const names = await readdir(join(brick, '.glusterfs/indices', index));
+  return names.filter((name) => !name.startsWith(`${index}-`)).length;
+}
+
 /**
- * What GlusterFS has noted for healing: an entry per file in the index of each brick (the base entries `xattrop-*` are
- * always there).
+ * What GlusterFS has noted for healing: the entries in the indices of all bricks. A file that is being written stands in
+ * `dirty`; only a second after the last write (AFR's post-op-delay-secs) does it move to `xattrop`.
  */
 export async function pendingHeals(bricks: readonly string[]): Promise<number> {
-  const lists = await Promise.all(bricks.map((brick) => readdir(join(brick, '.glusterfs/indices/xattrop'))));
-  return lists.flat().filter((name) => !name.startsWith('xattrop-')).length;
+  const counts = await Promise.all(
+    bricks.flatMap((brick) => ['xattrop', 'dirty'].map((index) => indexEntries(brick, index))),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Every file or directory of that name on a brick, outside of GlusterFS' own directory. */

@@ -1,5 +1,6 @@
-import { status, type ServiceError } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { expect } from 'vitest';
+import { messageOf } from '../../src/base/errors.js';
 import type { CreateVolumeRequest } from '../../src/gen/csi/v1/CreateVolumeRequest.js';
 import type { VolumeCapability } from '../../src/gen/csi/v1/VolumeCapability.js';
 import { isServiceError } from './csi-client.js';
@@ -42,8 +43,8 @@ export async function expectStatus(call: Promise<unknown>, code: keyof typeof st
     () => undefined,
     (failure: unknown) => failure,
   );
-  if (!isServiceError(error)) throw new Error(`expected ${code}, got ${error === undefined ? 'OK' : String(error)}`);
-  expect({ code: status[(error as ServiceError).code], details: error.details }).toEqual({
+  if (!isServiceError(error)) throw new Error(`expected ${code}, got ${error === undefined ? 'OK' : messageOf(error)}`);
+  expect({ code: status[error.code], details: error.details }).toEqual({
     code,
     details: expect.stringMatching(message) as string,
   });
