@@ -2,7 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
+import type { ClientDevices } from '../gluster/client-devices.js';
 import { GlusterClient, type ClientSource } from '../gluster/client.js';
+import { servingFirst } from '../gluster/server-order.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { readMountinfo } from '../linux/mountinfo.js';
 import { Tree } from '../linux/tree.js';
@@ -24,6 +26,10 @@ export interface GlusterAttachmentOptions {
   readonly managed: (pool: string) => Promise<PoolVolfiles>;
   readonly io: IoWorkers;
   readonly log: Logger;
+  /** Remembers which mounts are this pool's. */
+  readonly devices: ClientDevices;
+  /** The client ended, and nobody had asked it to. */
+  readonly onLost: () => void;
 }
 
 /** Where a pool's client is mounted, given the directory of the pool. */
@@ -32,7 +38,9 @@ export function mountPointIn(directory: string): string {
 }
 
 async function sourceOf({ pool, control, managed }: GlusterAttachmentOptions): Promise<ClientSource> {
-  if (pool.type === 'gluster') return { kind: 'servers', hosts: pool.hosts, volume: pool.volume };
+  if (pool.type === 'gluster') {
+    return { kind: 'servers', hosts: await servingFirst(pool.hosts, pool.volume), volume: pool.volume };
+  }
   const { clientVolfile, controlVolfile } = await managed(pool.name);
   return { kind: 'volfile', path: control ? controlVolfile : clientVolfile };
 }
@@ -70,7 +78,9 @@ export async function openGluster(options: GlusterAttachmentOptions): Promise<Op
   });
   let stopping = false;
   client.onExit(() => {
-    if (!stopping) log.warn({ pid: client.pid }, 'the GlusterFS client ended; it is started again when it is needed');
+    if (stopping) return;
+    log.warn({ pid: client.pid }, 'the GlusterFS client ended; it is started again when it is needed');
+    options.onLost();
   });
   const tree = await Tree.open(io, pool.name, mountPoint);
   const location = locate(await readMountinfo(), mountPoint);
@@ -78,6 +88,12 @@ export async function openGluster(options: GlusterAttachmentOptions): Promise<Op
   if (location?.target !== mountPoint || location.dev !== tree.dev || !location.fsType.startsWith('fuse')) {
     await tree.close();
     throw unavailable(`pool ${pool.name}: its client is not mounted at ${mountPoint}; see the log in ${directory}`);
+  }
+  try {
+    await options.devices.add({ dev: tree.dev, ...client.process });
+  } catch (error) {
+    await tree.close();
+    throw error;
   }
   return {
     tree,
