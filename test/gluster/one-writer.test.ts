@@ -2,9 +2,10 @@ import { mkdir, mkdtemp, readFile, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Driver } from '../lib/driver.js';
+import { Driver, driverPaths } from '../lib/driver.js';
 import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
 import { MiB, createRequest, expectStatus, retried } from '../lib/requests.js';
+import { runCommand } from '../lib/run-command.js';
 import { waitFor } from '../lib/wait.js';
 
 /** Two controllers on one pool: nothing is promised twice, whatever happens to the one that holds the lease. */
@@ -131,6 +132,20 @@ describe('one writer per pool', () => {
       'FAILED_PRECONDITION',
       /belongs to installation "test", this is "other": .*kayal pool takeover dir/,
     );
+  });
+
+  it('gives it to the other installation by the command that the error names, volumes and all', async () => {
+    const a = await start('a');
+    await retried(() => a.client.controller.CreateVolume(createRequest('moves')));
+    await a.stop();
+    const b = await start('b', { installation: 'other' });
+    const { config, stateDir } = driverPaths(join(directory, 'b'));
+    const argv = ['dist/kayal.js', 'pool', 'takeover', 'dir', '--config', config, '--state-dir', stateDir];
+    const { code, stdout } = await runCommand(process.execPath, argv);
+    expect([code, stdout]).toEqual([0, 'pool dir belonged to installation test, now it belongs to other\n']);
+    await waitFor('the pool', () => b.client.controller.GetCapacity({}).catch(() => undefined), { intervalMs: 200 });
+    const { entries } = await b.client.controller.ListVolumes({});
+    expect(entries.map(({ volume }) => volume?.volume_id)).toEqual(['dir/moves']);
   });
 
   it('refuses a bare directory where the pool should be mounted', async () => {
