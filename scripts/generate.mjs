@@ -1,4 +1,4 @@
-// Writes src/gen from proto/: the message types (proto-loader-gen-types) and each schema as JSON, so that the bundle
+// Writes src/gen from proto/: the message types (proto-loader-gen-types) and the schemas as one JSON, so that the bundle
 // needs no .proto beside it and the log redactor can see csi_secret (proto-loader's descriptors drop it).
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import protobuf from 'protobufjs';
 
 const out = process.argv[2] ?? 'src/gen';
+const PROTOS = ['csi.proto', 'pluginregistration.proto'];
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 execFileSync(
@@ -25,12 +26,15 @@ execFileSync(
     '-O',
     out,
     '--',
-    'csi.proto',
+    ...PROTOS,
   ],
   { stdio: 'inherit' },
 );
 // protobufjs ships descriptor.proto as JSON but, unlike its other common files, does not register it by itself.
 const descriptor = createRequire(import.meta.url)('protobufjs/google/protobuf/descriptor.json');
 protobuf.common('descriptor', descriptor.nested.google.nested.protobuf.nested);
-const root = await new protobuf.Root().load('proto/csi.proto', { keepCase: true });
-writeFileSync(`${out}/csi.json`, `${JSON.stringify(root.toJSON())}\n`);
+const root = await new protobuf.Root().load(
+  PROTOS.map((file) => `proto/${file}`),
+  { keepCase: true },
+);
+writeFileSync(`${out}/schema.json`, `${JSON.stringify(root.toJSON())}\n`);

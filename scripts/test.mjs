@@ -19,6 +19,7 @@ const NEEDS = {
   lint: [],
   types: [],
   unit: ['dist'],
+  chart: ['go'],
   gluster: ['dist', 'gluster'],
   sanity: ['dist', 'gluster', 'go'],
   'project-quota': ['dist', 'gluster'],
@@ -34,7 +35,7 @@ await main((args) => {
   const needs = new Set([...parts].flatMap((part) => NEEDS[part]));
   requireNode();
   if (needs.has('gluster')) requireRoot('The test of real GlusterFS');
-  if (needs.has('go')) requireGo('csi-sanity');
+  if (needs.has('go')) requireGo('The test with csi-sanity and helm');
   ensureNpmPackages();
   if (needs.has('gluster')) ensureDebianPackages('gluster', 'tests');
   if (needs.has('dist') && !parts.has('build')) build();

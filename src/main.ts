@@ -5,6 +5,8 @@ import { parseCommandLine, type Command } from './cli/flags.js';
 import { forgetPool, takeOverPool } from './cli/pool-commands.js';
 import { runRole } from './cli/run-role.js';
 import { UsageError } from './cli/usage-error.js';
+import { purgeVolume } from './cli/volume-purge.js';
+import { showVolumes } from './cli/volumes.js';
 import { exitNow } from './linux/exit.js';
 import { ConfigError } from './pools/config.js';
 
@@ -21,7 +23,11 @@ async function run(command: Command): Promise<number> {
     case 'configCheck':
       return tell(await checkConfigFile(command.file));
     case 'doctor':
-      return tell(await doctor(command.settings, command.pool), process.stdout);
+      return tell(await doctor(command.settings, command), process.stdout);
+    case 'volumes':
+      return tell(await showVolumes(command.settings, command), process.stdout);
+    case 'volumePurge':
+      return tell(await purgeVolume(command.settings, command));
     case 'poolTakeover':
       return tell(await takeOverPool(command.settings, command.pool));
     case 'poolForget':

@@ -13,11 +13,20 @@ function isAtLeast([major, minor], [oldestMajor, oldestMinor]) {
   return major > oldestMajor || (major === oldestMajor && minor >= oldestMinor);
 }
 
-function run(program, args, env = {}) {
+/** Runs a program that must succeed, with its output on the terminal. */
+export function run(program, args, env = {}) {
   console.log(`> ${program} ${args.join(' ')}`);
   const { status, error } = spawnSync(program, args, { stdio: 'inherit', env: { ...process.env, ...env } });
   if (error !== undefined) throw new SetupError(`${program} cannot be started: ${error.message}`);
   if (status !== 0) throw new SetupError(`${program} ${args.join(' ')} failed (exit code ${status})`);
+}
+
+/** Runs a program that must succeed. @returns what it printed, trimmed */
+export function capture(program, args) {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
+  if (error !== undefined) throw new SetupError(`${program} cannot be started: ${error.message}`);
+  if (status !== 0) throw new SetupError(`${program} ${args.join(' ')} failed (exit code ${status}):\n${stderr}`);
+  return stdout.trim();
 }
 
 export function requireNode() {
@@ -90,7 +99,8 @@ export function build() {
 export function runTypeScript(module, args, env = {}) {
   const child = spawn(process.execPath, ['--import', 'tsx', module, ...args], {
     stdio: 'inherit',
-    env: { ...process.env, ...env },
+    // Nothing is to be left behind, and so no cache in /tmp.
+    env: { ...process.env, TSX_DISABLE_CACHE: '1', ...env },
   });
   // Ctrl-C reaches the child too, which then cleans up: this process only has to wait for it.
   process.on('SIGINT', () => {});

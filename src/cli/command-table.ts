@@ -24,8 +24,10 @@ const ROLE_FLAGS = [
 
 const POOL_FLAGS = ['config', 'node-id', 'state-dir', 'log-level'] as const satisfies readonly FlagName[];
 
+const NODE_FLAGS = [...ROLE_FLAGS, 'register'] as const satisfies readonly FlagName[];
+
 function role(name: string, summary: string, details: string): CommandSpec {
-  return { words: [name], flags: ROLE_FLAGS, summary, details };
+  return { words: [name], flags: name === 'controller' ? ROLE_FLAGS : NODE_FLAGS, summary, details };
 }
 
 /** Every command, by its name in the type Command (flags.ts). */
@@ -54,7 +56,7 @@ export const COMMANDS = {
   },
   doctor: {
     words: ['doctor'],
-    flags: [...POOL_FLAGS, 'pool'],
+    flags: [...POOL_FLAGS, 'pool', 'repair'],
     summary: 'look at pools and measure how exactly their quota stops a writer',
     details: 'Exit code 0: nothing to mend; 1: something is wrong, with the commands that mend it.',
   },
@@ -71,6 +73,19 @@ export const COMMANDS = {
     flags: POOL_FLAGS,
     summary: 'accept that another pool is now where a pool was that this controller knows',
     details: 'Only after the pool was really replaced: a mount that is missing looks the same.',
+  },
+  volumes: {
+    words: ['volumes'],
+    flags: [...POOL_FLAGS, 'pool', 'output', 'orphans', 'unused', 'since', 'archived', 'retained'],
+    summary: 'list volumes with size, used space, age, claim, state and last use',
+    details: 'Several of --orphans, --unused, --archived and --retained show what is all of it.',
+  },
+  volumePurge: {
+    words: ['volume', 'purge'],
+    operand: 'POOL/ID',
+    flags: [...POOL_FLAGS, 'yes'],
+    summary: 'remove the data of a volume that was deleted and kept (archived, retained)',
+    details: 'Done by the controller, or by the command itself while no controller runs.',
   },
 } as const satisfies Readonly<Record<string, CommandSpec>>;
 

@@ -1,5 +1,6 @@
 import type { ServedService } from '../rpc/server.js';
 import { createControllerService } from '../controller/controller.js';
+import { createGroupControllerService } from '../controller/group-controller.js';
 import { ControlledPools } from '../controller/controlled-pools.js';
 import { registerPoolMetrics } from '../controller/pool-metrics.js';
 import type { PoolVolfiles } from '../pools/gluster-attachment.js';
@@ -10,6 +11,7 @@ import { serviceDefinition } from '../rpc/schema.js';
 import { implement } from '../rpc/service.js';
 import { KnownPools } from '../volumes/known-pools.js';
 import type { VolumeRecord } from '../volumes/record.js';
+import { SnapshotService } from '../volumes/snapshot-service.js';
 import { VolumeService } from '../volumes/volume-service.js';
 import { createMechanism } from './mechanism.js';
 import type { Part } from './part.js';
@@ -22,6 +24,8 @@ export interface ControllerPartOptions {
   readonly graphOf: (pool: string) => MechanismName | undefined;
   /** True when a pod of this machine uses the volume, where that can be known. */
   readonly isPublished: (record: VolumeRecord) => Promise<boolean>;
+  /** Entries of a pool that wait to be healed; undefined where that cannot be known. */
+  readonly pendingHeals: (pool: string) => Promise<number | undefined>;
 }
 
 /** CSI Controller with its control mounts. */
@@ -52,16 +56,22 @@ export function createControllerPart(runtime: Runtime, options: ControllerPartOp
     isPublished: options.isPublished,
   });
   registerPoolMetrics(registry, () => pools.all());
+  const snapshots = new SnapshotService(() => pools.all());
   const name = 'csi.v1.Controller';
   const service: ServedService = {
     definition: serviceDefinition(name),
     implementation: implement(
-      createControllerService({ volumes, pools: () => pools.all() }),
+      createControllerService({ volumes, snapshots, pools: () => pools.all(), pendingHeals: options.pendingHeals }),
       createHooks(name, log, runtime.rpcMetrics),
     ),
   };
+  const groupName = 'csi.v1.GroupController';
+  const groups: ServedService = {
+    definition: serviceDefinition(groupName),
+    implementation: implement(createGroupControllerService(snapshots), createHooks(groupName, log, runtime.rpcMetrics)),
+  };
   return {
-    services: [service],
+    services: [service, groups],
     retire: (config) => pools.retire(config),
     apply: async (config) => pools.apply(config),
     stop: () => pools.close(),

@@ -3,27 +3,30 @@ import { formatBytes } from '../base/units.js';
 import { POOL_FILE, checkOwner, readPoolFile } from '../pools/pool-file.js';
 import type { PoolConfig } from '../pools/types.js';
 import { describeRisk, overshootRisk } from '../quota/overshoot-risk.js';
-import { Catalog } from '../volumes/catalog.js';
-import { loadCatalog } from '../volumes/load.js';
+import { bad, good, inspectPool, listDataPaths, type Finding } from '../volumes/inspect.js';
+import { readPool } from '../volumes/read-pool.js';
 import type { Outcome } from './config-check.js';
 import { measureOvershoot } from './doctor-measure.js';
 import type { Settings } from './flags.js';
+import { asHolder } from './holder.js';
 import { createMechanism } from './mechanism.js';
 import { poolNamed, withToolPools, type ToolPools } from './tool-pools.js';
 
 /** Beyond it a limit is not what its user was promised. */
 const TOLERATED_PERCENT = 5;
 
-interface Finding {
-  readonly ok: boolean;
-  readonly text: string;
+export interface DoctorOptions {
+  /** Every pool without it. */
+  readonly pool?: string | undefined;
+  /** Mends first what can be mended without losing data. */
+  readonly repair: boolean;
 }
 
-const good = (text: string): Finding => ({ ok: true, text });
-const bad = (text: string): Finding => ({ ok: false, text });
-
-/** `kayal doctor`: looks at every pool (or one) and measures how exactly a writer is stopped; changes nothing. */
-export async function doctor(settings: Settings, only: string | undefined): Promise<Outcome> {
+/**
+ * `kayal doctor`: looks at every pool (or one) and measures how exactly a writer is stopped; without `repair` it changes
+ * nothing.
+ */
+export async function doctor(settings: Settings, { pool: only, repair }: DoctorOptions): Promise<Outcome> {
   return withToolPools(settings, async (tools) => {
     const { runtime } = tools;
     const pools =
@@ -31,6 +34,7 @@ export async function doctor(settings: Settings, only: string | undefined): Prom
     const lines: string[] = [];
     let healthy = true;
     for (const pool of pools) {
+      if (repair) lines.push(...(await mend(tools, pool)));
       for (const { ok, text } of await examine(tools, pool)) {
         healthy &&= ok;
         lines.push(`${ok ? 'ok     ' : 'PROBLEM'} pool ${pool.name}: ${text}\n`);
@@ -38,6 +42,16 @@ export async function doctor(settings: Settings, only: string | undefined): Prom
     }
     return { exitCode: healthy ? 0 : 1, text: lines.join('') };
   });
+}
+
+/** What was mended, or why nothing could be; a pool that is not well is told of by what is found afterwards. */
+async function mend(tools: ToolPools, pool: PoolConfig): Promise<string[]> {
+  try {
+    const done = await asHolder(tools, pool, { kind: 'repair' });
+    return done.map((text) => `repair  pool ${pool.name}: ${text}\n`);
+  } catch (error) {
+    return [`repair  pool ${pool.name}: could not be done: ${messageOf(error)}\n`];
+  }
 }
 
 async function examine(tools: ToolPools, pool: PoolConfig): Promise<Finding[]> {
@@ -61,15 +75,14 @@ async function examineReachable(tools: ToolPools, pool: PoolConfig): Promise<Fin
     graph: file.mechanism,
     io: runtime.io,
   });
-  const catalog = new Catalog();
-  await loadCatalog({ tree, catalog, mechanism, log: runtime.log });
+  const dataPaths = await listDataPaths(tree);
+  const { catalog, snapshots } = await readPool({ tree, config: pool, mechanism, log: runtime.log });
   const findings = [
     good(`${catalog.volumeCount} volumes, ${formatBytes(catalog.promisedBytes)} promised, quota ${file.mechanism}`),
   ];
-  for (const id of catalog.sortedIds()) {
-    const damaged = catalog.damagedRecord(id);
-    if (damaged !== undefined) findings.push(bad(damaged.message));
-  }
+  const { overcommit } = pool;
+  const inspected = { tree, mechanism, catalog, snapshots, dataPaths, overcommit, self: runtime.self, now: Date.now() };
+  findings.push(...(await inspectPool(inspected)));
   if (mechanism.name === 'none') return [...findings, good('quota none: no limit is kept, as configured')];
   const attachment = await client.attach(pool);
   const { limitBytes, writtenBytes, stopped } = await measureOvershoot({

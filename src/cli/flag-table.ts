@@ -14,6 +14,10 @@ const MAX_GID = 4_294_967_294;
 export interface Flag<T> {
   readonly placeholder: string;
   readonly help: string;
+  /** A letter that stands for the name. */
+  readonly short?: string | undefined;
+  /** The flag has no value and no environment variable: it is there or not. */
+  readonly isSwitch?: boolean | undefined;
   /** What `--help` says of the value when the flag is not given. */
   readonly defaultText: string;
   /** @throws Error whose message ("must be …") says what is allowed */
@@ -50,8 +54,34 @@ function parseGroup(text: string): number {
   return group;
 }
 
+function parseYesNo(text: string): boolean {
+  if (text !== 'yes' && text !== 'no') throw new Error('must be yes or no');
+  return text === 'yes';
+}
+
 function flag<T>(placeholder: string, defaultText: string, help: string, parse: (text: string) => T): Flag<T> {
   return { placeholder, defaultText, help, parse };
+}
+
+/** For what somebody has to ask for each time, so not by an environment that may be forgotten. */
+function switchFlag(help: string): Flag<boolean> {
+  return { placeholder: '', defaultText: '', help, isSwitch: true, parse: () => true };
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const TIME_UNITS: Readonly<Record<string, number>> = { h: DAY_MS / 24, d: DAY_MS, w: 7 * DAY_MS };
+
+/** Nodes note the use of a volume every six hours (use-notes.ts): a shorter time would call volumes in use unused. */
+const SHORTEST_UNUSED_MS = DAY_MS / 2;
+
+/** @returns milliseconds */
+function parseUnusedFor(text: string): number {
+  const match = /^([1-9]\d{0,4})([hdw])$/.exec(text);
+  const ms = Number(match?.[1]) * (TIME_UNITS[match?.[2] ?? ''] ?? 0);
+  if (!(ms >= SHORTEST_UNUSED_MS)) {
+    throw new Error('must be a number with h, d or w (hours, days, weeks), at least 12h, such as 30d');
+  }
+  return ms;
 }
 
 /** Where the socket is that kubelet and the sidecars of a Kubernetes node look for. */
@@ -83,19 +113,38 @@ export const FLAGS = {
     "kubelet's directory; mounts and published volumes lie below it",
     (path) => resolve(path),
   ),
+  register: flag(
+    'yes|no',
+    'yes for kayal node, no for kayal all',
+    'tell kubelet of the driver, through its plugins_registry; no: node-driver-registrar does it',
+    parseYesNo,
+  ),
   'metrics-address': flag(
     'HOST:PORT',
-    'no metrics',
-    'serve Prometheus metrics on http://HOST:PORT/metrics',
+    'none of them',
+    'serve /metrics, /healthz and /readyz on http://HOST:PORT',
     parseAddress,
   ),
   'log-level': flag('LEVEL', DEFAULTS.logLevel, `how much is logged: ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS)),
   'socket-group': flag('GID', 'root only', 'let this group use the socket (mode 0660)', parseGroup),
   pool: flag('NAME', 'every pool', 'look at this pool only', (name) => name),
+  output: { ...flag('FORMAT', 'table', 'table or json', oneOf(['table', 'json'])), short: 'o' },
+  orphans: switchFlag('only volumes whose handle is not on standard input: those that no PersistentVolume has'),
+  unused: switchFlag('only volumes that no pod has used for some time (--since)'),
+  since: flag('TIME', '30d', 'how long --unused means: hours, days or weeks (12h, 30d, 8w)', parseUnusedFor),
+  archived: switchFlag('only volumes that were deleted and moved aside (onDelete: archive)'),
+  retained: switchFlag('only volumes that were deleted and left where they are (onDelete: retain)'),
+  repair: switchFlag('mend what can be mended without losing data, then look'),
+  yes: switchFlag('do it; without it the command only says what it would do'),
 } satisfies Readonly<Record<string, Flag<unknown>>>;
 
 export type FlagName = keyof typeof FLAGS;
 export type FlagValues = { readonly [Name in FlagName]?: ReturnType<(typeof FLAGS)[Name]['parse']> };
+
+/** The flag as one of the table, with what only some have. */
+export function flagOf(name: FlagName): Flag<unknown> {
+  return FLAGS[name];
+}
 
 export function isFlagName(name: string): name is FlagName {
   return Object.hasOwn(FLAGS, name);

@@ -35,7 +35,7 @@ describe('roles', () => {
   it('takes every flag', () => {
     const line =
       'all --config /c.yaml --endpoint unix:///run/x.sock --node-id n1 --state-dir /s --kubelet-dir /k ' +
-      '--metrics-address 127.0.0.1:9100 --log-level debug --socket-group 2000';
+      '--register yes --metrics-address 127.0.0.1:9100 --log-level debug --socket-group 2000';
     expect(parse(line)).toEqual({
       kind: 'all',
       settings: {
@@ -44,6 +44,7 @@ describe('roles', () => {
         nodeId: 'n1',
         stateDir: '/s',
         kubeletDir: '/k',
+        register: true,
         metricsAddress: '127.0.0.1:9100',
         logLevel: 'debug',
         socketGroup: 2000,
@@ -115,9 +116,9 @@ describe('help', () => {
 describe('what is not understood', () => {
   it.each([
     ['', 'kayal: a command is missing\nSee "kayal --help".'],
-    ['al', 'kayal: al: is not a command; there is all, controller, node, config check, doctor, pool takeover\n'],
+    ['al', 'kayal: al: is not a command; there is all, controller, node, config check, doctor, pool takeover'],
     ['config', 'kayal: config: is not a command; there is config check\n'],
-    ['pool delete x', 'kayal: pool delete: is not a command; there is pool takeover\n'],
+    ['pool delete x', 'kayal: pool delete: is not a command; there is pool takeover'],
     ['--config x', 'kayal: --config: is not a flag of kayal itself\n'],
     ['all --colour=red', 'kayal: --colour: is not a flag of kayal all; there is --config, --endpoint,'],
     ['all -x', 'kayal: -x: is not a flag of kayal all'],
@@ -155,5 +156,43 @@ describe('what is not understood', () => {
       '\n',
     );
     expect(lines).toHaveLength(5);
+  });
+});
+
+describe('commands for people', () => {
+  const POOL = { config: '/c.yaml', stateDir: '/var/lib/kayal', kubeletDir: '/var/lib/kubelet' };
+
+  it('kayal volumes shows everything as a table, unless it is told otherwise', () => {
+    const filter = { pool: undefined, orphans: false, archived: false, retained: false, unusedForMs: undefined };
+    expect(parse('volumes --config /c.yaml')).toMatchObject({ kind: 'volumes', settings: POOL, filter, json: false });
+    expect(parse('volumes -o json --pool fast --archived --retained --orphans')).toMatchObject({
+      filter: { pool: 'fast', orphans: true, archived: true, retained: true },
+      json: true,
+    });
+    expect(parse('volumes --unused')).toMatchObject({ filter: { unusedForMs: 30 * 24 * 3_600_000 } });
+    expect(parse('volumes --unused --since 2w --output=table')).toMatchObject({
+      filter: { unusedForMs: 14 * 24 * 3_600_000 },
+      json: false,
+    });
+    expect(parse('volumes --since 2w')).toMatchObject({ filter: { unusedForMs: undefined } });
+  });
+
+  it('takes a switch only from the command line, and without a value', () => {
+    expect(parse('volume purge fast/v', { KAYAL_YES: 'yes' })).toMatchObject({ handle: 'fast/v', yes: false });
+    expect(parse('volume purge --yes fast/v')).toMatchObject({ kind: 'volumePurge', handle: 'fast/v', yes: true });
+    expect(parse('doctor --repair')).toMatchObject({ kind: 'doctor', pool: undefined, repair: true });
+    expect(usageError('volume purge fast/v --yes=no').message).toMatch('--yes: takes no value');
+    expect(usageError('volume purge').message).toMatch('POOL/ID is missing');
+  });
+
+  it.each(['1h', '11h', '0d', '3', 'd', '1m'])('refuses --since %s', (since) => {
+    expect(usageError(`volumes --unused --since ${since}`).message).toMatch('--since: must be a number with h, d or w');
+  });
+
+  it('shows switches without a value in the help', () => {
+    const { text } = parse('volumes --help') as { text: string };
+    expect(text).toMatch(/^ {2}-o, --output FORMAT +table or json$/m);
+    expect(text).toMatch(/^ {2}--archived +only volumes/m);
+    expect(text).not.toMatch('KAYAL_ARCHIVED');
   });
 });

@@ -7,6 +7,7 @@ import {
   DEFAULTS,
   defaultEndpoint,
   environmentName,
+  flagOf,
   FLAGS,
   isFlagName,
   type FlagName,
@@ -25,11 +26,23 @@ export interface Settings {
   /** `unix:///absolute/path`, or an absolute path. */
   readonly endpoint: string;
   readonly nodeId: string;
-  /** HOST:PORT or :PORT; no metrics without it. */
+  /** Whether kubelet is told of the driver; absent: the role decides. */
+  readonly register?: boolean | undefined;
+  /** HOST:PORT or :PORT; neither metrics nor health without it. */
   readonly metricsAddress?: string | undefined;
   readonly logLevel: LogLevel;
   /** The group that may use the socket; root alone without it. */
   readonly socketGroup?: number | undefined;
+}
+
+/** Which volumes `kayal volumes` shows: those that are all of what is set. */
+export interface VolumeFilter {
+  readonly pool?: string | undefined;
+  readonly orphans: boolean;
+  readonly archived: boolean;
+  readonly retained: boolean;
+  /** Not used for so many milliseconds. */
+  readonly unusedForMs?: number | undefined;
 }
 
 /** What the command line asks for. */
@@ -37,8 +50,18 @@ export type Command =
   | { readonly kind: 'print'; readonly text: string }
   | { readonly kind: 'all' | 'controller' | 'node'; readonly settings: Settings }
   | { readonly kind: 'configCheck'; readonly file: string }
-  | { readonly kind: 'doctor'; readonly settings: Settings; readonly pool?: string | undefined }
+  | {
+      readonly kind: 'doctor';
+      readonly settings: Settings;
+      readonly pool?: string | undefined;
+      readonly repair: boolean;
+    }
+  | { readonly kind: 'volumes'; readonly settings: Settings; readonly filter: VolumeFilter; readonly json: boolean }
+  | { readonly kind: 'volumePurge'; readonly settings: Settings; readonly handle: string; readonly yes: boolean }
   | { readonly kind: 'poolTakeover' | 'poolForget'; readonly settings: Settings; readonly pool: string };
+
+/** What --unused means without --since: 30 days. */
+const UNUSED_FOR_MS = 30 * 24 * 60 * 60 * 1000;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -72,9 +95,20 @@ function isMissing(value: string | undefined, isInline: boolean | undefined): va
   return value === undefined || value === '' || (isInline !== true && value.startsWith('--'));
 }
 
+/** `-o` for a flag that has a letter; parseArgs takes `-output` for several letters. */
+function isWritten(name: FlagName, rawName: string): boolean {
+  return rawName.startsWith('--') || rawName === `-${flagOf(name).short}`;
+}
+
 /** parseArgs in its lenient mode, so that every unknown flag is told of, not only the first. */
 function readArguments(args: readonly string[], spec: CommandSpec): Arguments {
-  const options = Object.fromEntries(spec.flags.map((name) => [name, { type: 'string' as const }]));
+  const options = Object.fromEntries(
+    spec.flags.map((name) => {
+      const { short, isSwitch } = flagOf(name);
+      const type: 'boolean' | 'string' = isSwitch === true ? 'boolean' : 'string';
+      return [name, short === undefined ? { type } : { type, short }];
+    }),
+  );
   const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true });
   const texts = new Map<FlagName, string>();
   const operands: string[] = [];
@@ -85,11 +119,14 @@ function readArguments(args: readonly string[], spec: CommandSpec): Arguments {
     if (token.kind !== 'option') continue;
     const { name, rawName, value, inlineValue } = token;
     if (rawName === '--help' || rawName === '-h') wantsHelp = true;
-    else if (!isFlagName(name) || !spec.flags.includes(name) || !rawName.startsWith('--')) {
+    else if (!isFlagName(name) || !spec.flags.includes(name) || !isWritten(name, rawName)) {
       const known = spec.flags.map((flag) => `--${flag}`).join(', ');
       problems.push(
         `${rawName}: is not a flag of kayal ${spec.words.join(' ')}${known === '' ? '' : `; there is ${known}`}`,
       );
+    } else if (flagOf(name).isSwitch === true) {
+      if (value === undefined) texts.set(name, 'yes');
+      else problems.push(`${rawName}: takes no value`);
     } else if (isMissing(value, inlineValue)) problems.push(`${rawName}: needs a value (${FLAGS[name].placeholder})`);
     else texts.set(name, value);
   }
@@ -102,7 +139,7 @@ function readFlags(spec: CommandSpec, given: Arguments, env: Environment, proble
   for (const name of spec.flags) {
     const variable = environmentName(name);
     const fromFlag = given.texts.get(name);
-    const text = fromFlag ?? env[variable];
+    const text = fromFlag ?? (flagOf(name).isSwitch === true ? undefined : env[variable]);
     if (text === undefined || text === '') continue;
     try {
       values[name] = FLAGS[name].parse(text);
@@ -122,6 +159,7 @@ function toSettings(values: FlagValues): Settings {
     kubeletDir,
     endpoint: values.endpoint ?? defaultEndpoint(kubeletDir),
     nodeId: values['node-id'] ?? hostname(),
+    register: values.register,
     metricsAddress: values['metrics-address'],
     logLevel: values['log-level'] ?? DEFAULTS.logLevel,
     socketGroup: values['socket-group'],
@@ -137,6 +175,16 @@ function checkOperands(spec: CommandSpec, operands: readonly string[], problems:
   return operands[0] ?? '';
 }
 
+function toFilter(values: FlagValues): VolumeFilter {
+  return {
+    pool: values.pool,
+    orphans: values.orphans === true,
+    archived: values.archived === true,
+    retained: values.retained === true,
+    unusedForMs: values.unused === true ? (values.since ?? UNUSED_FOR_MS) : undefined,
+  };
+}
+
 function toCommand(kind: CommandName, operand: string, values: FlagValues): Command {
   switch (kind) {
     case 'configCheck':
@@ -145,7 +193,11 @@ function toCommand(kind: CommandName, operand: string, values: FlagValues): Comm
     case 'poolForget':
       return { kind, settings: toSettings(values), pool: operand };
     case 'doctor':
-      return { kind, settings: toSettings(values), pool: values.pool };
+      return { kind, settings: toSettings(values), pool: values.pool, repair: values.repair === true };
+    case 'volumes':
+      return { kind, settings: toSettings(values), filter: toFilter(values), json: values.output === 'json' };
+    case 'volumePurge':
+      return { kind, settings: toSettings(values), handle: operand, yes: values.yes === true };
     default:
       return { kind, settings: toSettings(values) };
   }

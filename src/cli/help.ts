@@ -1,5 +1,5 @@
 import { COMMANDS, type CommandSpec } from './command-table.js';
-import { environmentName, FLAGS } from './flag-table.js';
+import { environmentName, flagOf } from './flag-table.js';
 
 function columns(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([left]) => left.length));
@@ -29,12 +29,14 @@ export function commandHelp(spec: CommandSpec): string {
   const usage = `Usage: kayal ${synopsis(spec)}${spec.flags.length > 0 ? ' [FLAGS]' : ''}`;
   const text = `${usage}\n\n${spec.summary[0]?.toUpperCase()}${spec.summary.slice(1)}.\n${spec.details}\n`;
   if (spec.flags.length === 0) return text;
-  const rows = spec.flags.flatMap((name) => {
-    const { placeholder, help, defaultText } = FLAGS[name];
+  const rows = spec.flags.flatMap((name): (readonly [string, string])[] => {
+    const { placeholder, help, defaultText, isSwitch, short } = flagOf(name);
+    if (isSwitch === true) return [[`--${name}`, help]];
+    const letter = short === undefined ? '' : `-${short}, `;
     return [
-      [`--${name} ${placeholder}`, help] as const,
-      ['', `${environmentName(name)}; default: ${defaultText}`] as const,
+      [`${letter}--${name} ${placeholder}`, help],
+      ['', `${environmentName(name)}; default: ${defaultText}`],
     ];
   });
-  return `${text}\nFlags, each also an environment variable (the flag wins):\n${columns(rows)}\n`;
+  return `${text}\nFlags, those with a value also as an environment variable (the flag wins):\n${columns(rows)}\n`;
 }

@@ -1,15 +1,19 @@
-import { messageOf, unavailable } from '../base/errors.js';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { isErrno, messageOf, unavailable } from '../base/errors.js';
 import { VERSION } from '../base/version.js';
 import { createIdentityService } from '../identity/identity.js';
+import { registerWithKubelet } from '../node/registration.js';
 import { watchConfig } from '../pools/config-file.js';
 import type { Config } from '../pools/types.js';
 import { createHooks } from '../rpc/hooks.js';
-import { serveMetrics } from '../rpc/metrics.js';
+import { serveHttp } from '../rpc/http.js';
 import { serviceDefinition } from '../rpc/schema.js';
-import { serve, type ServedService } from '../rpc/server.js';
+import { serve, socketPath, type ServedService } from '../rpc/server.js';
 import { implement } from '../rpc/service.js';
 import { createBrickPart } from './brick-part.js';
 import { createControllerPart } from './controller-part.js';
+import { defaultEndpoint } from './flag-table.js';
 import type { Settings } from './flags.js';
 import { createNodePart } from './node-part.js';
 import type { Part } from './part.js';
@@ -25,6 +29,11 @@ function elsewhere(pool: string): Promise<never> {
   return Promise.reject(unavailable(`pool ${pool} is managed: its bricks run with "kayal all" only`));
 }
 
+/** What only the bricks can say. */
+function unknown(): Promise<undefined> {
+  return Promise.resolve(undefined);
+}
+
 /** The parts of a role, in the order in which they start; they stop in the opposite one. */
 function createParts(role: Role, runtime: Runtime): Part[] {
   if (role === 'controller') {
@@ -33,16 +42,18 @@ function createParts(role: Role, runtime: Runtime): Part[] {
         managed: elsewhere,
         graphOf: () => undefined,
         isPublished: () => Promise.resolve(false),
+        pendingHeals: unknown,
       }),
     ];
   }
-  if (role === 'node') return [createNodePart(runtime, { managed: elsewhere })];
+  if (role === 'node') return [createNodePart(runtime, { managed: elsewhere, pendingHeals: unknown })];
   const bricks = createBrickPart(runtime);
-  const node = createNodePart(runtime, { managed: bricks.managed });
+  const node = createNodePart(runtime, { managed: bricks.managed, pendingHeals: bricks.pendingHeals });
   const controller = createControllerPart(runtime, {
     managed: bricks.managed,
     graphOf: bricks.graphOf,
     isPublished: node.isPublished,
+    pendingHeals: bricks.pendingHeals,
   });
   bricks.keepWhile(node.publishedPools);
   return [bricks, node, controller];
@@ -57,6 +68,17 @@ function identityOf(role: Role, runtime: Runtime): ServedService {
       createHooks(name, runtime.log, runtime.rpcMetrics),
     ),
   };
+}
+
+/** The socket's directory below kubelet's, which nobody else makes; any other is the caller's to make. */
+async function makeDefaultDirectory({ endpoint, kubeletDir }: Settings): Promise<void> {
+  if (endpoint !== defaultEndpoint(kubeletDir)) return;
+  try {
+    await mkdir(dirname(socketPath(endpoint)), { mode: 0o750 });
+  } catch (error) {
+    // Without kubelet's `plugins` there is no kubelet: serve() says what is missing.
+    if (!isErrno(error, 'EEXIST', 'ENOENT')) throw error;
+  }
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {
@@ -75,13 +97,26 @@ export async function runRole(role: Role, settings: Settings): Promise<void> {
   log.info({ role, version: VERSION, node: settings.nodeId, pools: runtime.config.pools.length }, 'starting');
   const parts = createParts(role, runtime);
   const stopped = nextSignal();
+  await makeDefaultDirectory(settings);
+  let notReady: () => string | undefined = () => 'starting';
+  const http =
+    settings.metricsAddress === undefined
+      ? undefined
+      : await serveHttp({ address: settings.metricsAddress, registry, notReady: () => notReady() });
   const server = await serve({
     endpoint: settings.endpoint,
     services: [identityOf(role, runtime), ...parts.flatMap(({ services }) => services)],
     socketGroup: settings.socketGroup,
+  }).catch(async (error: unknown) => {
+    // It would keep the process from ending.
+    await http?.stop();
+    throw error;
   });
-  const metrics =
-    settings.metricsAddress === undefined ? undefined : await serveMetrics(settings.metricsAddress, registry);
+  const registration =
+    (settings.register ?? role === 'node')
+      ? registerWithKubelet({ kubeletDir: settings.kubeletDir, socket: server.path, log, metrics: runtime.rpcMetrics })
+      : undefined;
+  notReady = () => registration?.missing();
   let applied: Promise<void> = Promise.resolve();
   const apply = (config: Config): void => {
     runtime.config = config;
@@ -101,15 +136,16 @@ export async function runRole(role: Role, settings: Settings): Promise<void> {
     (error) => log.error({ error: error.message }, 'the changed configuration is not valid, the former one stays'),
     { current: runtime.config },
   );
-  log.info({ endpoint: server.path, metrics: metrics?.address }, 'serving');
+  log.info({ endpoint: server.path, metrics: http?.address }, 'serving');
 
   const signal = await stopped;
   log.info({ signal }, 'stopping');
   watch.close();
+  await registration?.stop();
   await server.stop(GRACE_MS);
   await applied;
   for (const part of [...parts].reverse()) await part.stop();
-  await metrics?.stop();
+  await http?.stop();
   await runtime.io.close();
   log.info({}, 'stopped');
 }

@@ -23,9 +23,9 @@ export interface Runtime {
 }
 
 /** @throws ConfigError */
-export async function createRuntime(settings: Settings): Promise<Runtime> {
+export async function createRuntime(settings: Settings, logTo?: 'stdout' | 'stderr'): Promise<Runtime> {
   const config = await loadConfig(settings.config);
-  const log = await createLogger(settings.logLevel);
+  const log = await createLogger(settings.logLevel, logTo);
   const registry = createRegistry();
   await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
   return {

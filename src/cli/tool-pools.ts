@@ -15,10 +15,8 @@ export interface ToolPools {
 
 /** Runs a command with pools at hand and ends its mounts afterwards. @throws ConfigError */
 export async function withToolPools<T>(settings: Settings, work: (tools: ToolPools) => Promise<T>): Promise<T> {
-  const runtime = await createRuntime({
-    ...settings,
-    logLevel: settings.logLevel === 'info' ? 'warn' : settings.logLevel,
-  });
+  const logLevel = settings.logLevel === 'info' ? 'warn' : settings.logLevel;
+  const runtime = await createRuntime({ ...settings, logLevel }, 'stderr');
   const { io, log, config } = runtime;
   // The bricks are the business of the process that runs them; a client needs no more of them than its volfile.
   const managed = (pool: string): Promise<PoolVolfiles> =>

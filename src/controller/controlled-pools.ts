@@ -5,6 +5,7 @@ import { Tree } from '../linux/tree.js';
 import type { PoolMounts } from '../pools/mounts.js';
 import type { Config, PoolConfig } from '../pools/types.js';
 import type { MechanismName, QuotaMechanism } from '../quota/mechanism.js';
+import { openSource } from '../volumes/content-source.js';
 import { ControlledPool } from '../volumes/controlled-pool.js';
 import { warnOfOvershoot } from './overshoot-warning.js';
 import type { KnownPools } from '../volumes/known-pools.js';
@@ -72,6 +73,7 @@ export class ControlledPools {
         return { tree, background: await Tree.open(io, `${config.name}#background`, tree.root) };
       },
       mechanismFor: (tree, recorded) => mechanismFor(config, tree, recorded),
+      openSource: (source) => openSource(this.#pools, source),
       onOpen: (session) => void warnOfOvershoot(session),
     });
     this.#pools.set(config.name, pool);

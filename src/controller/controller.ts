@@ -2,6 +2,10 @@ import { invalidArgument } from '../base/errors.js';
 import type { ControllerExpandVolumeRequest__Output } from '../gen/csi/v1/ControllerExpandVolumeRequest.js';
 import type { ControllerExpandVolumeResponse } from '../gen/csi/v1/ControllerExpandVolumeResponse.js';
 import type { ControllerGetCapabilitiesResponse } from '../gen/csi/v1/ControllerGetCapabilitiesResponse.js';
+import type { ControllerGetVolumeRequest__Output } from '../gen/csi/v1/ControllerGetVolumeRequest.js';
+import type { ControllerGetVolumeResponse } from '../gen/csi/v1/ControllerGetVolumeResponse.js';
+import type { ControllerModifyVolumeRequest__Output } from '../gen/csi/v1/ControllerModifyVolumeRequest.js';
+import type { ControllerModifyVolumeResponse } from '../gen/csi/v1/ControllerModifyVolumeResponse.js';
 import type { ControllerHandlers } from '../gen/csi/v1/Controller.js';
 import type { CreateVolumeRequest__Output } from '../gen/csi/v1/CreateVolumeRequest.js';
 import type { CreateVolumeResponse } from '../gen/csi/v1/CreateVolumeResponse.js';
@@ -17,10 +21,14 @@ import type { Service } from '../rpc/service.js';
 import { parseCapabilities, whyUnsupported } from '../volumes/capabilities.js';
 import type { ControlledPool } from '../volumes/controlled-pool.js';
 import { checkName } from '../volumes/create.js';
+import { parseHandle } from '../volumes/handle.js';
 import { listVolumes } from '../volumes/list.js';
+import { parseMutableParameters } from '../volumes/mutable-parameters.js';
 import { ownParameters, parseClaim, parseParameters } from '../volumes/parameters.js';
+import type { SnapshotService } from '../volumes/snapshot-service.js';
 import type { VolumeService } from '../volumes/volume-service.js';
-import { parseCapacityRange, volumeContextOf, volumeOf } from './messages.js';
+import { parseCapacityRange, parseContentSource, volumeContextOf, volumeOf } from './messages.js';
+import { createSnapshotCalls } from './snapshot-calls.js';
 
 const CAPABILITIES = [
   'CREATE_DELETE_VOLUME',
@@ -28,12 +36,21 @@ const CAPABILITIES = [
   'GET_CAPACITY',
   'EXPAND_VOLUME',
   'SINGLE_NODE_MULTI_WRITER',
+  'GET_VOLUME',
+  'MODIFY_VOLUME',
   'VOLUME_CONDITION',
+  'CREATE_DELETE_SNAPSHOT',
+  'LIST_SNAPSHOTS',
+  'GET_SNAPSHOT',
+  'CLONE_VOLUME',
 ] as const;
 
 export interface ControllerOptions {
   readonly volumes: VolumeService;
+  readonly snapshots: SnapshotService;
   readonly pools: () => ReadonlyMap<string, ControlledPool>;
+  /** Entries of a pool that wait to be healed; undefined where that cannot be known. */
+  readonly pendingHeals: (pool: string) => Promise<number | undefined>;
 }
 
 function requireVolumeId(id: string): void {
@@ -41,8 +58,15 @@ function requireVolumeId(id: string): void {
 }
 
 /** The CSI Controller service: decodes, checks, calls the volumes and encodes. */
-export function createControllerService({ volumes, pools }: ControllerOptions): Service<ControllerHandlers> {
+export function createControllerService({
+  volumes,
+  snapshots,
+  pools,
+  pendingHeals: heals,
+}: ControllerOptions): Service<ControllerHandlers> {
   return {
+    ...createSnapshotCalls(snapshots),
+
     async ControllerGetCapabilities(): Promise<ControllerGetCapabilitiesResponse> {
       return { capabilities: CAPABILITIES.map((type) => ({ rpc: { type } })) };
     },
@@ -50,18 +74,14 @@ export function createControllerService({ volumes, pools }: ControllerOptions): 
     async CreateVolume(request: CreateVolumeRequest__Output): Promise<CreateVolumeResponse> {
       checkName(request.name);
       parseCapabilities(request.volume_capabilities);
-      if (request.volume_content_source !== null) {
-        throw invalidArgument('volume_content_source: this driver makes empty volumes only');
-      }
-      if (Object.keys(request.mutable_parameters).length > 0) {
-        throw invalidArgument('mutable_parameters: this driver knows none (VolumeAttributesClass is not supported)');
-      }
       const record = await volumes.create({
         name: request.name,
         capacity: parseCapacityRange(request.capacity_range),
         parameters: parseParameters(request.parameters),
         givenParameters: request.parameters,
+        mutable: parseMutableParameters(request.mutable_parameters),
         claim: parseClaim(request.parameters),
+        content: parseContentSource(request.volume_content_source),
       });
       return { volume: volumeOf(record) };
     },
@@ -101,14 +121,35 @@ export function createControllerService({ volumes, pools }: ControllerOptions): 
 
     async ListVolumes(request: ListVolumesRequest__Output): Promise<ListVolumesResponse> {
       if (request.max_entries < 0) throw invalidArgument('max_entries: is negative');
-      const page = listVolumes(pools().values(), request.starting_token, request.max_entries);
+      const counts = await Promise.all(
+        [...pools().keys()].map(async (pool) => [pool, (await heals(pool)) ?? 0] as const),
+      );
+      const page = listVolumes(pools().values(), request.starting_token, request.max_entries, new Map(counts));
       return {
-        entries: page.volumes.map(({ handle, record, abnormal }) => ({
+        entries: page.volumes.map(({ handle, record, condition }) => ({
           volume: record === undefined ? { volume_id: handle } : volumeOf(record),
-          status: { volume_condition: { abnormal: abnormal !== undefined, message: abnormal ?? 'ready' } },
+          status: { volume_condition: condition },
         })),
         next_token: page.nextToken,
       };
+    },
+
+    async ControllerGetVolume(request: ControllerGetVolumeRequest__Output): Promise<ControllerGetVolumeResponse> {
+      requireVolumeId(request.volume_id);
+      const pendingHeals = await heals(parseHandle(request.volume_id)?.pool ?? '');
+      const { handle, record, condition } = await volumes.look(request.volume_id, pendingHeals);
+      return {
+        volume: record === undefined ? { volume_id: handle } : volumeOf(record),
+        status: { volume_condition: condition },
+      };
+    },
+
+    async ControllerModifyVolume(
+      request: ControllerModifyVolumeRequest__Output,
+    ): Promise<ControllerModifyVolumeResponse> {
+      requireVolumeId(request.volume_id);
+      await volumes.modify(request.volume_id, parseMutableParameters(request.mutable_parameters));
+      return {};
     },
 
     async GetCapacity(request: GetCapacityRequest__Output): Promise<GetCapacityResponse> {

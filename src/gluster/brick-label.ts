@@ -33,9 +33,6 @@ const VOLUME_ID_XATTR = 'trusted.glusterfs.volume-id';
 
 const MECHANISMS: readonly unknown[] = ['project', 'gluster', 'simple', 'none'] satisfies MechanismName[];
 
-/** The mode of a brick's root, and so of the pool's root. */
-const BRICK_MODE = 0o755;
-
 /** Not content: a label's holder, and what mkfs leaves. */
 const NO_DATA = new Set([LABEL_HOLDER, 'lost+found']);
 
@@ -95,19 +92,33 @@ export async function inspectBrick(io: IoWorkers, pool: string, path: string): P
   }
 }
 
+export interface NewBrick {
+  readonly path: string;
+  readonly label: BrickLabel;
+  /**
+   * Of the brick's root, and so of the pool's. 0700 keeps local users out of volumes of mode 0777; it is no hindrance to
+   * those who have a volume mounted, as theirs is a bind of its directory. Undefined for a brick that has its label.
+   */
+  readonly mode: number | undefined;
+}
+
 /**
  * Turns an empty or missing directory into a brick; repeating it is harmless.
  * @throws KayalError FAILED_PRECONDITION when its filesystem cannot hold a brick
  */
-export async function labelBrick(io: IoWorkers, path: string, label: BrickLabel): Promise<void> {
-  const parent = await Tree.open(io, ioKey(label.pool), dirname(path));
-  try {
-    await parent.mkdir(basename(path), BRICK_MODE);
-  } finally {
-    await parent.close();
+export async function labelBrick(io: IoWorkers, { path, label, mode }: NewBrick): Promise<void> {
+  if (mode !== undefined) {
+    const parent = await Tree.open(io, ioKey(label.pool), dirname(path));
+    try {
+      await parent.mkdir(basename(path), mode);
+    } finally {
+      await parent.close();
+    }
   }
   const tree = await Tree.open(io, ioKey(label.pool), path);
   try {
+    // It may have been there, and empty, or the root of a filesystem.
+    if (mode !== undefined) await tree.setOwnerAndMode('', { uid: 0, gid: 0, mode });
     await tree.mkdir(LABEL_HOLDER, 0o600);
     await tree.setXattr(LABEL_HOLDER, LABEL_XATTR, Buffer.from(JSON.stringify(label)));
     await tree.setXattr('', VOLUME_ID_XATTR, volumeIdBytes(label.volumeId));

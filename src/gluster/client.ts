@@ -11,15 +11,11 @@ import { clientArguments, isSameClient } from './client-process.js';
 import type { ClientCommand, ClientSource } from './client-process.js';
 import { reasonFromLog } from './log-tail.js';
 import { readPidFile, removePidFile, writePidFile } from './pid-file.js';
-import { makePrivateDirectory, preparePrivateLog } from './private-files.js';
-import {
-  inspectGlusterProcess,
-  listGlusterProcesses,
-  RunningProcess,
-  seesSameDirectory,
-  spawnDetached,
-} from './processes.js';
+import { limitLog, makePrivateDirectory, preparePrivateLog } from './private-files.js';
+import { findGlusterProcess, spawnDetached } from './processes.js';
 import type { FoundProcess } from './processes.js';
+import { RunningProcess } from './running-process.js';
+import type { ProcessId } from './running-process.js';
 
 export type { ClientSource } from './client-process.js';
 
@@ -55,16 +51,11 @@ async function mountAt(mountPoint: string): Promise<MountEntry | undefined> {
 }
 
 async function findRunning({ directory }: ClientOptions, command: ClientCommand): Promise<FoundProcess | undefined> {
-  const recorded = (await readPidFile(paths(directory).pidFile))?.pid;
-  const candidates = [
-    ...(recorded === undefined ? [] : [await inspectGlusterProcess(recorded)]),
-    ...(await listGlusterProcesses()),
-  ];
-  for (const candidate of candidates) {
-    if (candidate === undefined || !isSameClient(candidate.argv, command)) continue;
-    if (await seesSameDirectory(candidate.pid, directory)) return candidate;
-  }
-  return undefined;
+  return findGlusterProcess({
+    recordedPid: (await readPidFile(paths(directory).pidFile))?.pid,
+    directory,
+    matches: (argv) => isSameClient(argv, command),
+  });
 }
 
 /** Takes every GlusterFS mount off the mount point, so that the new one does not lie on top of a dead one. */
@@ -103,10 +94,16 @@ export class GlusterClient {
   private constructor(options: ClientOptions, process: RunningProcess) {
     this.#options = options;
     this.#process = process;
+    void process.ended.then(limitLog(paths(options.directory).logFile));
   }
 
   get pid(): number {
     return this.#process.pid;
+  }
+
+  get process(): ProcessId {
+    const { pid, startTime } = this.#process;
+    return { pid, startTime };
   }
 
   /**

@@ -1,17 +1,11 @@
 import { createHash } from 'node:crypto';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
-import { preparePrivateLog } from './private-files.js';
+import { limitLog, preparePrivateLog } from './private-files.js';
 import { reasonFromLog } from './log-tail.js';
 import { readPidFile, removePidFile, writePidFile } from './pid-file.js';
-import {
-  inspectGlusterProcess,
-  listGlusterProcesses,
-  RunningProcess,
-  seesSameDirectory,
-  spawnDetached,
-} from './processes.js';
-import type { FoundProcess } from './processes.js';
+import { findGlusterProcess, spawnDetached } from './processes.js';
+import { RunningProcess } from './running-process.js';
 
 /** A process that lived this long did not fail at its start: the next start is tried at once. */
 const HEALTHY_MS = 2_000;
@@ -76,7 +70,12 @@ export class Daemon {
    */
   async adopt(): Promise<'absent' | 'current' | 'outdated'> {
     const record = await readPidFile(this.#options.pidFile);
-    const found = await this.#find(record?.pid);
+    const { directory, volfile } = this.#options;
+    const found = await findGlusterProcess({
+      recordedPid: record?.pid,
+      directory,
+      matches: (argv) => argv.includes(volfile),
+    });
     if (found === undefined) return 'absent';
     this.#wanted = true;
     this.#options.log.info({ pid: found.pid }, `${this.#options.name}: adopted`);
@@ -105,6 +104,8 @@ export class Daemon {
     const process = this.#process;
     this.#process = undefined;
     await process?.end();
+    if (process?.alive() === true)
+      this.#options.log.error({ pid: process.pid }, `${this.#options.name}: hangs and cannot be ended`);
     await removePidFile(this.#options.pidFile);
   }
 
@@ -113,19 +114,6 @@ export class Daemon {
     this.#wanted = false;
     clearTimeout(this.#retry);
     await this.#launching;
-  }
-
-  async #find(recorded: number | undefined): Promise<FoundProcess | undefined> {
-    const candidates = [
-      ...(recorded === undefined ? [] : [await inspectGlusterProcess(recorded)]),
-      // A driver that died between starting it and writing its pid file left it unrecorded.
-      ...(await listGlusterProcesses()),
-    ];
-    for (const candidate of candidates) {
-      if (candidate?.argv.includes(this.#options.volfile) !== true) continue;
-      if (await seesSameDirectory(candidate.pid, this.#options.directory)) return candidate;
-    }
-    return undefined;
   }
 
   #launch(): Promise<void> {
@@ -143,6 +131,7 @@ export class Daemon {
       const started = await launch(argv);
       this.#watch(started, logged);
       await writePidFile(pidFile, { pid: started.pid, startTime: started.startTime, digest: this.#digest });
+      this.#reason = undefined;
       log.info({ pid: started.pid }, `${name}: started`);
     } catch (error) {
       const reason = messageOf(error);
@@ -155,22 +144,28 @@ export class Daemon {
 
   #watch(running: RunningProcess, logged?: number): void {
     const since = performance.now();
+    const unlimit = limitLog(this.#options.logFile);
     this.#process = running;
     this.#adopted = false;
     this.#options.onStart?.();
     void running.ended.then(async (how) => {
+      unlimit();
+      const cause = await this.#causeIn(logged);
       if (this.#process !== running) return;
       this.#process = undefined;
       if (!this.#wanted) return;
+      this.#reason = cause === undefined ? how : `${how}: ${cause}`;
       if (performance.now() - since >= HEALTHY_MS) this.#failures = 0;
       this.#later();
-      const cause = logged === undefined ? undefined : await reasonFromLog(this.#options.logFile, logged);
-      this.#reason = cause === undefined ? how : `${how}: ${cause}`;
-      this.#options.log.warn(
-        { pid: running.pid, reason: this.#reason },
-        `${this.#options.name}: ended, is started again`,
-      );
+      const { log, name } = this.#options;
+      log.warn({ pid: running.pid, reason: this.#reason }, `${name}: ended, is started again`);
     });
+  }
+
+  /** What its log says since then; nothing about a process that an earlier driver started. */
+  async #causeIn(logged: number | undefined): Promise<string | undefined> {
+    if (logged === undefined) return undefined;
+    return reasonFromLog(this.#options.logFile, logged).catch(() => undefined);
   }
 
   #later(): void {

@@ -1,17 +1,18 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { failedPrecondition, unavailable } from '../base/errors.js';
+import { failedPrecondition, messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { IoWorkers } from '../linux/io-workers.js';
 import type { ManagedPoolConfig } from '../pools/types.js';
 import type { MechanismName } from '../quota/mechanism.js';
+import { BrickReadiness } from './brick-readiness.js';
 import type { Daemon } from './daemon.js';
 import { DirectoryLock } from './directory-lock.js';
 import { pendingHealsOf } from './heal-info.js';
-import { poolPaths, preparePoolProcesses, refuseForeignBrickProcesses, removeRuntimeFiles } from './pool-processes.js';
+import { refuseForeignBrickProcesses } from './pool-presence.js';
+import { poolPaths, preparePoolProcesses, removeRuntimeFiles } from './pool-processes.js';
 import type { PoolProcesses } from './pool-processes.js';
 import { setUpPool } from './pool-setup.js';
-import { isListening } from './ports.js';
 import { makePrivateDirectory } from './private-files.js';
+import { renewProcesses } from './renew.js';
 import { glusterVersion } from './version.js';
 import { numberedBricks } from './volfile/cluster.js';
 import type { PoolLayout } from './volfile/layout.js';
@@ -36,11 +37,6 @@ export interface BrickStatus {
   readonly reason?: string;
 }
 
-/** How long a brick may take until it listens. */
-const BRICK_START_MS = 20_000;
-/** rpc-clnt.c tries to connect again every three seconds: so long after its start a brick may still be without clients. */
-const RECONNECT_MS = 4_000;
-
 interface Parts {
   readonly options: ManagedPoolOptions;
   readonly lock: DirectoryLock;
@@ -54,8 +50,9 @@ export class ManagedPool {
   readonly clientVolfile: string;
   readonly controlVolfile: string;
   readonly #parts: Parts;
-  readonly #listening = new Set<number>();
+  readonly #readiness = new BrickReadiness();
   #processes: PoolProcesses = { bricks: [], helpers: [] };
+  #renewing: Promise<void> = Promise.resolve();
   #stopped = false;
 
   private constructor(parts: Parts) {
@@ -82,8 +79,9 @@ export class ManagedPool {
     let pool: ManagedPool | undefined;
     try {
       const { layout, missing } = await setUpPool({ config, quota, directory, io });
-      for (const reason of missing)
-        if (reason !== undefined) log.error({ reason }, `pool ${config.name}: goes on without a brick`);
+      for (const reason of missing.filter((text) => text !== undefined)) {
+        log.error({ reason }, `pool ${config.name}: goes on without a brick`);
+      }
       await refuseForeignBrickProcesses(layout, directory);
       pool = new ManagedPool({ options, lock, io, layout });
       await pool.#run();
@@ -109,58 +107,37 @@ export class ManagedPool {
       directory,
       io,
       log,
-      onBrickStart: (index) => void this.#awaitListening(index),
+      onBrickStart: (index) => void this.#awaitReady(index),
     });
     const { bricks, helpers } = this.#processes;
-    const adopted = await Promise.all(
-      [...bricks, ...helpers].map(async (daemon) => ({ daemon, was: await daemon.adopt() })),
-    );
-    await Promise.all(
-      adopted
-        .filter(({ was, daemon }) => was === 'absent' && bricks.includes(daemon))
-        .map(({ daemon }) => daemon.start()),
-    );
+    const all = [...bricks, ...helpers];
+    const found = await Promise.all(all.map(async (daemon) => ({ daemon, was: await daemon.adopt() })));
+    await Promise.all(bricks.map((daemon) => daemon.start()));
     await this.#awaitMajority();
     // They would try again only after seconds if they came before the bricks.
     await Promise.all(helpers.map((daemon) => daemon.start()));
-    await this.#renew(adopted.filter(({ was }) => was === 'outdated').map(({ daemon }) => daemon));
+    this.#renewing = renewProcesses({
+      outdated: found.filter(({ was }) => was === 'outdated').map(({ daemon }) => daemon),
+      isReplica: (daemon) => bricks.length > 1 && bricks.includes(daemon),
+      pendingHeals: () => this.pendingHeals(),
+      stopped: () => this.#stopped,
+    }).catch((error: unknown) => {
+      log.error({ reason: messageOf(error) }, `pool ${layout.pool}: processes with an old volfile were not restarted`);
+    });
   }
 
-  /** Restarts processes that run with an old volfile, one after the other, so that replicated pools stay writable. */
-  async #renew(outdated: readonly Daemon[]): Promise<void> {
-    for (const daemon of outdated) {
-      const index = this.#processes.bricks.indexOf(daemon);
-      await daemon.restart();
-      if (index < 0 || this.#processes.bricks.length === 1) continue;
-      await this.#awaitListening(index);
-      await sleep(RECONNECT_MS);
-    }
-  }
-
-  /** Waits until a brick's process listens; without end when it ends meanwhile: its next start begins another wait. */
-  async #awaitListening(index: number): Promise<boolean> {
+  async #awaitReady(index: number): Promise<boolean> {
     const daemon = this.#processes.bricks[index];
     const brick = numberedBricks(this.layout)[index]?.brick;
-    const pid = daemon?.pid;
-    this.#listening.delete(index);
-    if (daemon === undefined || brick === undefined || pid === undefined) return false;
-    const deadline = performance.now() + BRICK_START_MS;
-    for (let pause = 5; daemon.pid === pid && performance.now() < deadline; pause = Math.min(pause * 2, 100)) {
-      if ((await isListening(brick.host, brick.port)) && daemon.pid === pid) {
-        this.#listening.add(index);
-        return true;
-      }
-      await sleep(pause);
-    }
-    return false;
+    return daemon !== undefined && brick !== undefined && this.#readiness.wait(daemon, brick);
   }
 
   async #awaitMajority(): Promise<void> {
     const { bricks } = this.#processes;
-    const up = await Promise.all(bricks.map((_, index) => this.#awaitListening(index)));
+    const up = await Promise.all(bricks.map((_, index) => this.#awaitReady(index)));
     if (up.filter(Boolean).length > bricks.length / 2) return;
     const reasons = this.bricks().flatMap(({ path, up: isUp, reason }) =>
-      isUp ? [] : [`brick ${path} ${reason ?? 'does not listen'}`],
+      isUp ? [] : [`brick ${path}: ${reason ?? 'it does not listen'}`],
     );
     throw unavailable(`pool ${this.layout.pool}: ${reasons.join('; ')}`);
   }
@@ -169,7 +146,7 @@ export class ManagedPool {
     return numberedBricks(this.layout).map(({ index, brick }) => {
       const daemon = this.#processes.bricks[index];
       const pid = daemon?.pid;
-      const up = pid !== undefined && this.#listening.has(index);
+      const up = daemon !== undefined && this.#readiness.isReady(daemon);
       const reason = up ? undefined : daemon?.reason;
       return {
         path: brick.path,
@@ -205,9 +182,11 @@ export class ManagedPool {
     this.#stopped = true;
     const { options, lock, io } = this.#parts;
     const { bricks, helpers } = this.#processes;
+    await this.#renewing;
     try {
       // Writers that wait for quotad, and bricks that wait for each other, end best all at once.
-      await Promise.all([...bricks, ...helpers].map(step));
+      const results = await Promise.allSettled([...bricks, ...helpers].map(step));
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
       await cleanUp?.();
     } finally {
       await ManagedPool.#close(options, lock, io);

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { readTextFile, writePrivateFile } from './private-files.js';
-import type { ProcessId } from './processes.js';
+import type { ProcessId } from './running-process.js';
 
 /** What a pid file says: which process, and a digest of what it was started with. */
 export interface PidRecord extends ProcessId {

@@ -1,14 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { failedPrecondition, unavailable } from '../base/errors.js';
+import { unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { inspectBrick } from './brick-label.js';
 import { Daemon } from './daemon.js';
 import { isPortFree } from './ports.js';
 import { makePrivateDirectory, writePrivateFile } from './private-files.js';
-import { listGlusterProcesses, seesSameDirectory, spawnDetached } from './processes.js';
-import type { RunningProcess } from './processes.js';
+import { spawnDetached } from './processes.js';
+import type { RunningProcess } from './running-process.js';
 import { spawnWithRunDirectory } from './run-directory.js';
 import { brickVolfile } from './volfile/brick.js';
 import { clientVolfile, controlVolfile } from './volfile/client.js';
@@ -64,44 +64,19 @@ interface ProcessSpec {
   readonly onStart?: () => void;
 }
 
-/** True for a process that was started with a file of the pool's directory: its bricks, helpers and clients. */
-function isOfPool(argv: readonly string[], directory: string): boolean {
-  return argv.some((argument) => argument.startsWith(`${directory}/`) || argument.includes(`=${directory}/`));
-}
-
-/** True while any process of the pool runs, also a client, which knows the bricks by their ports. */
-export async function isPoolRunning(directory: string): Promise<boolean> {
-  for (const { pid, argv } of await listGlusterProcesses()) {
-    if (isOfPool(argv, directory) && (await seesSameDirectory(pid, directory))) return true;
-  }
-  return false;
-}
-
-/**
- * Refuses to start a brick twice: two processes on one directory would damage it.
- * @throws KayalError FAILED_PRECONDITION when a process that is not ours serves one of the bricks
- */
-export async function refuseForeignBrickProcesses(layout: PoolLayout, directory: string): Promise<void> {
-  const paths = new Set(numberedBricks(layout).map(({ brick }) => brick.path));
-  for (const { pid, argv } of await listGlusterProcesses()) {
-    const option = argv.indexOf('--brick-name');
-    const path = option < 0 ? undefined : argv[option + 1];
-    if (path === undefined || !paths.has(path) || isOfPool(argv, directory)) continue;
-    if (!(await seesSameDirectory(pid, path))) continue;
-    throw failedPrecondition(
-      `pool ${layout.pool}: brick ${path} is served by process ${pid}, which this driver did not start: end that process first`,
-    );
-  }
-}
-
-function daemonOf(options: PoolProcessesOptions, spec: ProcessSpec): Daemon {
+function daemonOf(options: PoolProcessesOptions, spec: ProcessSpec, all: readonly Daemon[]): Daemon {
   const { directory, layout, log } = options;
   const paths = poolPaths(directory);
   const volfile = join(directory, `${spec.file}.vol`);
   const logFile = join(paths.logs, `${spec.file}.log`);
   const launch = (argv: readonly string[]): Promise<RunningProcess> =>
     layout.quota === 'gluster'
-      ? spawnWithRunDirectory({ argv, runDirectory: paths.run, paths: [directory, ...spec.paths] })
+      ? spawnWithRunDirectory({
+          argv,
+          runDirectory: paths.run,
+          paths: [directory, ...spec.paths],
+          mates: all.flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
+        })
       : spawnDetached(argv);
   return new Daemon({
     name: `pool ${layout.pool}, ${spec.name}`,
@@ -200,10 +175,13 @@ export async function preparePoolProcesses(options: PoolProcessesOptions): Promi
     writePrivateFile(paths.controlVolfile, controlVolfile(layout)),
     ...[...bricks, ...helpers].map((spec) => writePrivateFile(join(directory, `${spec.file}.vol`), spec.volfileText)),
   ]);
-  return {
-    bricks: bricks.map((spec) => daemonOf(options, spec)),
-    helpers: helpers.map((spec) => daemonOf(options, spec)),
+  const all: Daemon[] = [];
+  const add = (spec: ProcessSpec): Daemon => {
+    const daemon = daemonOf(options, spec, all);
+    all.push(daemon);
+    return daemon;
   };
+  return { bricks: bricks.map(add), helpers: helpers.map(add) };
 }
 
 /** Takes away what only running processes need; identity and logs stay. */

@@ -10,7 +10,7 @@ import { planBricks } from './brick-plan.js';
 import type { BrickPlan } from './brick-plan.js';
 import { readIdentity, writeIdentity } from './pool-identity.js';
 import type { PoolIdentity, PoolIdentityBrick } from './pool-identity.js';
-import { isPoolRunning } from './pool-processes.js';
+import { isPoolRunning } from './pool-presence.js';
 import { chooseBrickPort, isPortFree } from './ports.js';
 import type { PoolLayout } from './volfile/layout.js';
 
@@ -89,11 +89,17 @@ async function makeIdentity(options: PoolSetupOptions, volumeId: string | undefi
 
 async function makeMissingBricks(options: PoolSetupOptions, plan: BrickPlan, volumeId: string): Promise<void> {
   const { config, io, quota } = options;
+  // The root of a pool of static volumes may be published as it is.
+  const mode = config.staticOnly ? 0o755 : 0o700;
   for (const [index, step] of plan.steps.entries()) {
     const path = config.bricks[index];
     if (typeof step === 'object' || path === undefined) continue;
     // Also for a brick that has its label: the last step of labelling may be what a crash prevented.
-    await labelBrick(io, path, { pool: config.name, index, count: config.bricks.length, volumeId, quota });
+    await labelBrick(io, {
+      path,
+      label: { pool: config.name, index, count: config.bricks.length, volumeId, quota },
+      mode: step === 'make' ? mode : undefined,
+    });
   }
 }
 

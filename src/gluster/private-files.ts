@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, rm, stat, truncate } from 'node:fs/promises';
 import { isErrno } from '../base/errors.js';
 
-/** A log file is started anew beyond this size when its process starts. */
+/** A log file beyond this size is emptied. */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
+const LOG_CHECK_MS = 60_000;
 
 /** Makes a directory (and its parents) that only root may look into. */
 export async function makePrivateDirectory(path: string): Promise<void> {
@@ -48,8 +49,20 @@ export async function preparePrivateLog(path: string): Promise<number> {
   const file = await open(path, 'a', 0o600);
   await file.close();
   await chmod(path, 0o600);
+  return trimLog(path);
+}
+
+/** GlusterFS appends (O_APPEND), so that it goes on at the start of a file that was emptied. */
+async function trimLog(path: string): Promise<number> {
   const { size } = await stat(path);
   if (size <= MAX_LOG_BYTES) return size;
   await truncate(path, 0);
   return 0;
+}
+
+/** Keeps the log of a running process from filling the disk. The result ends that. */
+export function limitLog(path: string): () => void {
+  // A log that cannot be looked at now can be in a minute.
+  const timer = setInterval(() => void trimLog(path).catch(() => undefined), LOG_CHECK_MS).unref();
+  return () => clearInterval(timer);
 }

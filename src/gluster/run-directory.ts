@@ -1,16 +1,13 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, readFile, readlink, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { messageOf, unavailable } from '../base/errors.js';
 import { parseMountinfo } from '../linux/mountinfo.js';
 import type { MountEntry } from '../linux/mountinfo.js';
-import { PROGRAM_ENVIRONMENT, spawnDetached } from './processes.js';
-import type { RunningProcess } from './processes.js';
+import { isSameDirectory, PROGRAM_ENVIRONMENT, seesSameDirectory, spawnDetached } from './processes.js';
+import type { RunningProcess } from './running-process.js';
 
 const run = promisify(execFile);
 const STEP_TIMEOUT_MS = 10_000;
@@ -27,6 +24,8 @@ export interface RunDirectoryOptions {
   readonly runDirectory: string;
   /** Further paths that the process uses; every other mount is taken from it. */
   readonly paths: readonly string[];
+  /** Processes whose namespace serves too, when they find all of this in it: that spares four program starts. */
+  readonly mates: readonly number[];
 }
 
 /** Mounts of the operating system, which every process may need. */
@@ -48,8 +47,22 @@ export function mountsToDrop(entries: readonly MountEntry[], paths: readonly str
   return dropped.filter((target) => !dropped.some((other) => other !== target && isInside(target, other)));
 }
 
-async function inNamespace(namespace: string, argv: readonly string[]): Promise<void> {
-  await run('nsenter', [`--mount=${namespace}`, '--', ...argv], { env: PROGRAM_ENVIRONMENT, timeout: STEP_TIMEOUT_MS });
+function namespaceOf(pid: number): string {
+  return `/proc/${pid}/ns/mnt`;
+}
+
+/** nsenter(1) into the mounts of a process; setns(2) alone would leave a chroot behind, if that process is in one. */
+function entering(pid: number, argv: readonly string[]): string[] {
+  const root = `/proc/${pid}/root`;
+  return ['nsenter', `--mount=${namespaceOf(pid)}`, `--root=${root}`, `--wd=${root}`, '--', ...argv];
+}
+
+async function inNamespace(pid: number, argv: readonly string[]): Promise<void> {
+  const [program = '', ...args] = entering(pid, argv);
+  await run(program, args, {
+    env: PROGRAM_ENVIRONMENT,
+    timeout: STEP_TIMEOUT_MS,
+  });
 }
 
 /**
@@ -58,31 +71,34 @@ async function inNamespace(namespace: string, argv: readonly string[]): Promise<
  */
 async function openNamespace(): Promise<ChildProcess> {
   const holder = spawn('unshare', ['--mount', '--propagation', 'slave', '--', 'cat'], {
-    stdio: ['pipe', 'pipe', 'ignore'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: PROGRAM_ENVIRONMENT,
   });
-  const { stdin, stdout } = holder;
-  const failed = Promise.race([
-    once(holder, 'error').then(([error]) => Promise.reject(error as Error)),
-    once(holder, 'exit').then(() => Promise.reject(new Error('unshare(1) failed: is this process privileged?'))),
-  ]);
-  failed.catch(() => undefined);
-  stdin?.on('error', () => undefined);
-  stdin?.write('\n');
-  await Promise.race([failed, stdout === null ? failed : once(stdout, 'data')]);
+  const { stdin, stdout, stderr } = holder;
+  let complaint = '';
+  stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
+  // It may have ended; then its exit says more.
+  stdin.on('error', () => undefined);
+  stdin.write('\n');
+  await new Promise<void>((resolve, reject) => {
+    stdout.once('data', () => resolve());
+    holder.once('error', reject);
+    holder.once('close', () => reject(new Error(complaint.trim() || 'unshare(1) failed')));
+  });
   return holder;
 }
 
-async function waitUntilInside(child: RunningProcess, namespace: string): Promise<void> {
-  const wanted = await readlink(namespace);
+/** Until then the namespace would end with its holder. */
+async function waitUntilInside(child: RunningProcess, holder: number): Promise<void> {
+  const wanted = await readlink(namespaceOf(holder));
   while (child.alive()) {
-    const actual = await readlink(`/proc/${child.pid}/ns/mnt`).catch(() => undefined);
+    const actual = await readlink(namespaceOf(child.pid)).catch(() => undefined);
     if (actual === wanted) return;
     await sleep(1);
   }
 }
 
-async function prepareNamespace(namespace: string, pid: number, options: RunDirectoryOptions): Promise<void> {
+async function prepareNamespace(pid: number, options: RunDirectoryOptions): Promise<void> {
   await mkdir(GLUSTER_RUN_DIRECTORY, { recursive: true });
   const target = await realpath(GLUSTER_RUN_DIRECTORY);
   const paths = await Promise.all([...options.paths, options.runDirectory].map((path) => realpath(path)));
@@ -90,38 +106,47 @@ async function prepareNamespace(namespace: string, pid: number, options: RunDire
   const drop = mountsToDrop(entries, [...paths, target]);
   // --internal-only and --no-canonicalize: umount(8) must not ask a dead mount anything.
   if (drop.length > 0) {
-    await inNamespace(namespace, [
-      'umount',
-      '--lazy',
-      '--internal-only',
-      '--no-canonicalize',
-      '--no-mtab',
-      '--',
-      ...drop,
-    ]);
+    await inNamespace(pid, ['umount', '--lazy', '--internal-only', '--no-canonicalize', '--no-mtab', '--', ...drop]);
   }
-  await inNamespace(namespace, ['mount', '--no-mtab', '--bind', '--', options.runDirectory, target]);
+  await inNamespace(pid, ['mount', '--no-mtab', '--bind', '--', options.runDirectory, target]);
+}
+
+async function isPrepared(pid: number, { runDirectory, paths }: RunDirectoryOptions): Promise<boolean> {
+  const checks = await Promise.all([
+    isSameDirectory(runDirectory, `/proc/${pid}/root${GLUSTER_RUN_DIRECTORY}`),
+    ...paths.map((path) => seesSameDirectory(pid, path)),
+  ]);
+  return checks.every(Boolean);
+}
+
+function spawnIn(pid: number, argv: readonly string[]): Promise<RunningProcess> {
+  return spawnDetached(entering(pid, argv));
+}
+
+async function spawnInNew(options: RunDirectoryOptions): Promise<RunningProcess> {
+  const holder = await openNamespace();
+  try {
+    const { pid } = holder;
+    if (pid === undefined) throw new Error('unshare(1) has no pid');
+    await prepareNamespace(pid, options);
+    const child = await spawnIn(pid, options.argv);
+    await waitUntilInside(child, pid);
+    return child;
+  } finally {
+    holder.stdin?.end();
+  }
 }
 
 /**
- * Starts a detached process that finds a directory of its pool at /var/run/gluster, in a mount namespace that ends with it.
- * A brick that is restarted thus sees the mounts of that moment, and no namespace has to be looked after.
- * @throws KayalError UNAVAILABLE when the namespace cannot be made, FAILED_PRECONDITION when the program is not installed
+ * Starts a detached process that finds a directory of its pool at /var/run/gluster, in a mount namespace that ends with
+ * the last process in it, so that no namespace has to be looked after.
+ * @throws KayalError UNAVAILABLE when the namespace cannot be made
  */
 export async function spawnWithRunDirectory(options: RunDirectoryOptions): Promise<RunningProcess> {
-  let holder: ChildProcess | undefined;
   try {
-    holder = await openNamespace();
-    const { pid } = holder;
-    if (pid === undefined) throw new Error('unshare(1) has no pid');
-    const namespace = join('/proc', String(pid), 'ns/mnt');
-    await prepareNamespace(namespace, pid, options);
-    const child = await spawnDetached(['nsenter', `--mount=${namespace}`, '--', ...options.argv]);
-    await waitUntilInside(child, namespace);
-    return child;
+    for (const mate of options.mates) if (await isPrepared(mate, options)) return await spawnIn(mate, options.argv);
+    return await spawnInNew(options);
   } catch (error) {
     throw unavailable(`no mount namespace for ${options.argv[0]}: ${messageOf(error)}`, { cause: error });
-  } finally {
-    holder?.stdin?.end();
   }
 }

@@ -18,7 +18,12 @@ export function createIdentityService(options: IdentityOptions): Service<Identit
     },
     async GetPluginCapabilities(): Promise<GetPluginCapabilitiesResponse> {
       const capabilities: GetPluginCapabilitiesResponse['capabilities'] = [{ volume_expansion: { type: 'ONLINE' } }];
-      if (options.controller) capabilities.unshift({ service: { type: 'CONTROLLER_SERVICE' } });
+      if (options.controller) {
+        capabilities.unshift(
+          { service: { type: 'CONTROLLER_SERVICE' } },
+          { service: { type: 'GROUP_CONTROLLER_SERVICE' } },
+        );
+      }
       return { capabilities };
     },
     async Probe(): Promise<ProbeResponse> {

@@ -6,6 +6,7 @@ import { parentPort } from 'node:worker_threads';
 import { SystemError } from '../base/errors.js';
 import { addFaultPoints } from './fault-points.js';
 import type { IoRequest, IoResponse } from './io-messages.js';
+import { LostThreadError } from './operations/namespace.js';
 import { operations } from './operations.js';
 import { sys } from './sys.js';
 
@@ -19,6 +20,8 @@ function answer({ op, args }: IoRequest): IoResponse {
   try {
     return { kind: 'value', value: Reflect.apply(operation, undefined, args) };
   } catch (error) {
+    // It ends this thread, and no other call ever runs in it.
+    if (error instanceof LostThreadError) throw error;
     if (error instanceof SystemError) {
       return { kind: 'failed', code: error.code, call: error.call, path: error.path };
     }

@@ -4,7 +4,7 @@
  *
  * Each throws a SystemError with the errno's name.
  */
-import { AT_EMPTY_PATH, AT_REMOVEDIR, O_CLOEXEC } from './constants.js';
+import { AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, O_CLOEXEC } from './constants.js';
 import { call, declare, type About, type CString } from './ffi.js';
 
 const native = {
@@ -27,6 +27,20 @@ const native = {
   setxattr: declare('int setxattr(const char *path, const char *name, const void *value, size_t size, int flags)'),
   removexattr: declare('int removexattr(const char *path, const char *name)'),
   ioctl: declare('int ioctl(int fd, unsigned long request, void *argument)'),
+  ioctlFd: declare('int ioctl(int fd, unsigned long request, long argument)'),
+  listxattr: declare('long listxattr(const char *path, void *list, size_t size)'),
+  readlinkat: declare('long readlinkat(int directory, const char *path, void *buffer, size_t size)'),
+  symlinkat: declare('int symlinkat(const char *target, int directory, const char *name)'),
+  mknodat: declare('int mknodat(int directory, const char *name, unsigned int mode, uint64_t device)'),
+  fchownat: declare('int fchownat(int directory, const char *name, unsigned int uid, unsigned int gid, int flags)'),
+  fchmodat: declare('int fchmodat(int directory, const char *name, unsigned int mode, int flags)'),
+  futimens: declare('int futimens(int fd, const void *times)'),
+  utimensat: declare('int utimensat(int directory, const char *name, const void *times, int flags)'),
+  ftruncate: declare('int ftruncate64(int fd, int64_t length)'),
+  copyFileRange: declare(
+    'long copy_file_range(int from, void *from_offset, int to, void *to_offset, size_t size, unsigned int flags)',
+  ),
+  syncfs: declare('int syncfs(int fd)'),
   umount2: declare('int umount2(const char *target, int flags)'),
   openTree: declare('long syscall(long number, int directory, const char *path, unsigned int flags)'),
   moveMount: declare(
@@ -36,6 +50,10 @@ const native = {
     'long syscall(long number, int directory, const char *path, unsigned int flags, const void *attributes, size_t size)',
   ),
   quotactlFd: declare('long syscall(long number, int fd, unsigned int command, unsigned int id, void *argument)'),
+  unshare: declare('int unshare(int flags)'),
+  setns: declare('int setns(int fd, int type)'),
+  fchdir: declare('int fchdir(int fd)'),
+  chroot: declare('int chroot(const char *path)'),
   exit: declare('void _exit(int status)'),
 };
 
@@ -45,6 +63,12 @@ export interface OpenHow {
   readonly mode?: number | undefined;
   /** RESOLVE_* bits. */
   readonly resolve: number;
+}
+
+/** In bytes. */
+export interface FileRange {
+  readonly offset: number;
+  readonly length: number;
 }
 
 /** openat2(2), always with O_CLOEXEC. */
@@ -86,9 +110,18 @@ export function getdents64(fd: number, buffer: Uint8Array, about: About): number
   return call('getdents64', about, native.getdents64, fd, buffer, buffer.length);
 }
 
-/** statx(2) with STATX_BASIC_STATS into the 256 bytes of `result`. */
-export function statx(directory: number, path: CString, flags: number, result: Uint8Array, about: About): void {
-  call('statx', about, native.statx, directory, path, flags, 0x7ff, result);
+const STATX_BASIC_STATS = 0x7ff;
+
+/** statx(2) into the 256 bytes of `result`. */
+export function statx(
+  directory: number,
+  path: CString,
+  flags: number,
+  result: Uint8Array,
+  about: About,
+  mask: number = STATX_BASIC_STATS,
+): void {
+  call('statx', about, native.statx, directory, path, flags, mask, result);
 }
 
 /** fstatfs(2) into the 120 bytes of `result`. */
@@ -146,6 +179,73 @@ export function ioctl(fd: number, request: number, argument: Uint8Array, about: 
   call('ioctl', about, native.ioctl, fd, request, argument);
 }
 
+/** ioctl(2) FICLONE: makes the file `to` share all blocks of `from` (ioctl_ficlone(2)). */
+export function cloneFile(to: number, from: number, about: About): void {
+  call('ficlone', about, native.ioctlFd, to, 0x40049409, from);
+}
+
+/** listxattr(2): the length of the list of names, each ended by a NUL; with an empty buffer only that. */
+export function listxattr(path: string, list: Uint8Array, about: About): number {
+  return call('listxattr', about, native.listxattr, path, list, list.length);
+}
+
+/** readlinkat(2): the length of the target, which gets no NUL. */
+export function readlinkat(directory: number, name: CString, buffer: Uint8Array, about: About): number {
+  return call('readlink', about, native.readlinkat, directory, name, buffer, buffer.length);
+}
+
+/** symlinkat(2) */
+export function symlinkat(target: CString, directory: number, name: CString, about: About): void {
+  call('symlink', about, native.symlinkat, target, directory, name);
+}
+
+/** mknodat(2) with a type in `mode`; the umask applies. `device` as makedev(3) makes it. */
+export function mknodat(directory: number, name: CString, mode: number, device: bigint, about: About): void {
+  call('mknod', about, native.mknodat, directory, name, mode, device);
+}
+
+/** fchownat(2) of the name itself when it is a symlink. */
+export function fchownat(directory: number, name: CString, uid: number, gid: number, about: About): void {
+  call('chown', about, native.fchownat, directory, name, uid, gid, AT_SYMLINK_NOFOLLOW);
+}
+
+/** fchmodat(2), which follows a symlink. */
+export function fchmodat(directory: number, name: CString, mode: number, about: About): void {
+  call('chmod', about, native.fchmodat, directory, name, mode, 0);
+}
+
+/** futimens(3) with two timespecs: access, modification. */
+export function futimens(fd: number, times: Uint8Array, about: About): void {
+  call('utimens', about, native.futimens, fd, times);
+}
+
+/** utimensat(2) of the name itself when it is a symlink. */
+export function utimensat(directory: number, name: CString, times: Uint8Array, about: About): void {
+  call('utimens', about, native.utimensat, directory, name, times, AT_SYMLINK_NOFOLLOW);
+}
+
+/** ftruncate(2) */
+export function ftruncate(fd: number, length: number, about: About): void {
+  call('ftruncate', about, native.ftruncate, fd, length);
+}
+
+/** copy_file_range(2) from and to the same offset: the number of bytes copied, 0 at the end. */
+export function copyFileRange(from: number, to: number, range: FileRange, about: About): number {
+  const offsets = [Buffer.alloc(8), Buffer.alloc(8)] as const;
+  for (const offset of offsets) offset.writeBigInt64LE(BigInt(range.offset));
+  return call('copy_file_range', about, native.copyFileRange, from, offsets[0], to, offsets[1], range.length, 0);
+}
+
+/** syncfs(2): the whole filesystem of `fd`. */
+export function syncfs(fd: number, about: About): void {
+  call('syncfs', about, native.syncfs, fd);
+}
+
+/** lseek(2) with SEEK_DATA or SEEK_HOLE: the offset found. ENXIO: there is no data after `offset`. */
+export function seekTo(fd: number, offset: number, what: 'data' | 'hole', about: About): number {
+  return call('lseek', about, native.lseek, fd, offset, what === 'data' ? 3 : 4);
+}
+
 /** umount2(2) */
 export function umount2(target: string, flags: number): void {
   call('umount', target, native.umount2, target, flags);
@@ -159,6 +259,14 @@ export function openTreeClone(fd: number, about: About): number {
 /** move_mount(2): attaches the mount of `from` on the directory that `to` stands for. */
 export function moveMount(from: number, to: number, about: About): void {
   call('move_mount', about, native.moveMount, 429, from, '', to, '', 0x4 | 0x40);
+}
+
+/**
+ * move_mount(2) with MOVE_MOUNT_BENEATH: attaches the mount of `from` below the mount whose root `to` is, where it is seen
+ * as soon as that one goes. Since Linux 6.5; EINVAL before.
+ */
+export function moveMountBeneath(from: number, to: number, about: About): void {
+  call('move_mount', about, native.moveMount, 429, from, '', to, '', 0x4 | 0x40 | 0x200);
 }
 
 export interface MountAttributes {
@@ -181,6 +289,26 @@ export function mountSetattr(fd: number, attributes: MountAttributes, about: Abo
 /** quotactl_fd(2) on the filesystem of `fd`. Since Linux 5.14. */
 export function quotactlFd(fd: number, command: number, id: number, argument: Uint8Array, about: About): void {
   call('quotactl', about, native.quotactlFd, 443, fd, command, id, argument);
+}
+
+/** unshare(2), of the calling thread alone. */
+export function unshare(flags: number): void {
+  call('unshare', String(flags), native.unshare, flags);
+}
+
+/** setns(2), of the calling thread alone; root and working directory are the namespace's root then. */
+export function setns(fd: number, type: number, about: About): void {
+  call('setns', about, native.setns, fd, type);
+}
+
+/** fchdir(2) */
+export function fchdir(fd: number, about: About): void {
+  call('fchdir', about, native.fchdir, fd);
+}
+
+/** chroot(2) */
+export function chroot(path: string): void {
+  call('chroot', path, native.chroot, path);
 }
 
 /** _exit(2): ends the process with all its threads, also those that hang in a system call. */

@@ -3,6 +3,7 @@
  * that stays open between two of them is only ever the root of a tree, its first parameter.
  */
 import { getXattr, removeXattr, setOwnerAndMode, setXattr } from './operations/attributes.js';
+import { copyDirectories, copyFile, copyLinks, syncFilesystem } from './operations/copy.js';
 import { list, readFile, readFiles, subdirectories } from './operations/files.js';
 import { bind, prepareTarget, removeTarget, unmount } from './operations/mounts.js';
 import { mkdir, mkdirs, rename, rmdir, unlink } from './operations/names.js';
@@ -14,6 +15,7 @@ import {
   setProject,
   setProjectLimit,
 } from './operations/projects.js';
+import { replaceMounts } from './operations/replace-mounts.js';
 import { createFile, replaceFile } from './operations/records.js';
 import { removeSome } from './operations/remove.js';
 import { closeRoot, openRoot, stat, statfs } from './operations/roots.js';
@@ -23,6 +25,9 @@ export const operations = {
   assignProject,
   bind,
   closeRoot,
+  copyDirectories,
+  copyFile,
+  copyLinks,
   countUsage,
   createFile,
   getProject,
@@ -41,6 +46,7 @@ export const operations = {
   removeXattr,
   rename,
   replaceFile,
+  replaceMounts,
   rmdir,
   setOwnerAndMode,
   setProject,
@@ -49,6 +55,7 @@ export const operations = {
   stat,
   statfs,
   subdirectories,
+  syncFilesystem,
   unlink,
   unmount,
 } as const;

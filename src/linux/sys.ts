@@ -15,7 +15,17 @@ export interface SystemCalls {
   removexattr(path: string, name: string, about: About): void;
   ioctl(fd: number, request: number, argument: Uint8Array, about: About): void;
   quotactlFd(fd: number, command: number, id: number, argument: Uint8Array, about: About): void;
+  cloneFile(to: number, from: number, about: About): void;
+  copyFileRange(from: number, to: number, range: libc.FileRange, about: About): number;
+  symlinkat(target: CString, directory: number, name: CString, about: About): void;
+  mknodat(directory: number, name: CString, mode: number, device: bigint, about: About): void;
+  fchownat(directory: number, name: CString, uid: number, gid: number, about: About): void;
+  fchmodat(directory: number, name: CString, mode: number, about: About): void;
+  futimens(fd: number, times: Uint8Array, about: About): void;
+  utimensat(directory: number, name: CString, times: Uint8Array, about: About): void;
+  ftruncate(fd: number, length: number, about: About): void;
   moveMount(from: number, to: number, about: About): void;
+  moveMountBeneath(from: number, to: number, about: About): void;
   mountSetattr(fd: number, attributes: libc.MountAttributes, about: About): void;
   umount2(target: string, flags: number): void;
 }
@@ -34,7 +44,17 @@ export const sys: SystemCalls = {
   removexattr: libc.removexattr,
   ioctl: libc.ioctl,
   quotactlFd: libc.quotactlFd,
+  cloneFile: libc.cloneFile,
+  copyFileRange: libc.copyFileRange,
+  symlinkat: libc.symlinkat,
+  mknodat: libc.mknodat,
+  fchownat: libc.fchownat,
+  fchmodat: libc.fchmodat,
+  futimens: libc.futimens,
+  utimensat: libc.utimensat,
+  ftruncate: libc.ftruncate,
   moveMount: libc.moveMount,
+  moveMountBeneath: libc.moveMountBeneath,
   mountSetattr: libc.mountSetattr,
   umount2: libc.umount2,
 };

@@ -4,6 +4,7 @@ import type { MountFlag } from './mount-flags.js';
 import type { Operations } from './operations.js';
 import type { OwnerAndMode } from './operations/attributes.js';
 import type { ListedEntry } from './operations/files.js';
+import type { NamespaceId, Replaced, Replacement } from './operations/replace-mounts.js';
 import type { RemovedSlice } from './operations/remove.js';
 import type { FsUsage, OpenRoot } from './operations/roots.js';
 import { removeTree } from './remove-tree.js';
@@ -36,6 +37,15 @@ type TreeOperation = Exclude<
 >;
 type TreeArguments<K extends TreeOperation> =
   Parameters<Operations[K]> extends [root: number, ...rest: infer R] ? R : never;
+
+/** The operations on two trees: the root of the other one is their second parameter. */
+type PairOperation = {
+  [K in keyof Operations]: Parameters<Operations[K]> extends [root: number, other: number, ...rest: unknown[]]
+    ? K
+    : never;
+}[keyof Operations];
+type PairArguments<K extends PairOperation> =
+  Parameters<Operations[K]> extends [root: number, other: number, ...rest: infer R] ? R : never;
 
 /** Under a key of its own: closing a descriptor of this kind never waits for a pool. */
 async function closeRoot(io: IoWorkers, fd: number): Promise<void> {
@@ -222,27 +232,67 @@ export class Tree {
     await this.call('bind', [path, target, flags]);
   }
 
+  /**
+   * Puts mounts of this tree's directories in the place of others in a mount namespace. Each is tried whatever became of
+   * the others. EAGAIN: the process that stood for the namespace is gone.
+   */
+  async replaceMounts(
+    namespace: NamespaceId | undefined,
+    replacements: readonly Replacement[],
+    options: { readonly atomic: boolean },
+  ): Promise<Replaced[]> {
+    return this.call('replaceMounts', [namespace, replacements, options.atomic]);
+  }
+
   /** For other files of this layer: runs an operation on this tree. */
   async call<K extends TreeOperation>(
     op: K,
     args: TreeArguments<K>,
     options: IoOptions = this.#options,
   ): Promise<ReturnType<Operations[K]>> {
-    if (this.#closing !== undefined) throw unavailable(`pool ${this.#key}: ${this.root} is being detached`);
-    this.#users++;
     // TypeScript cannot see that a tuple cut in two and joined again is the same.
-    const all = [this.#fd, ...args] as unknown as Parameters<Operations[K]>;
+    return this.#run(op, [this.#fd, ...args] as unknown as Parameters<Operations[K]>, [this], options);
+  }
+
+  /** The same for an operation on this tree and another, under this one's key. */
+  async callWith<K extends PairOperation>(
+    other: Tree,
+    op: K,
+    args: PairArguments<K>,
+    options: IoOptions = this.#options,
+  ): Promise<ReturnType<Operations[K]>> {
+    const all = [this.#fd, other.#fd, ...args] as unknown as Parameters<Operations[K]>;
+    return this.#run(op, all, [this, other], options);
+  }
+
+  /** Neither of the trees is closed before the call is over. */
+  async #run<K extends keyof Operations>(
+    op: K,
+    args: Parameters<Operations[K]>,
+    trees: readonly Tree[],
+    options: IoOptions,
+  ): Promise<ReturnType<Operations[K]>> {
+    for (const tree of trees) tree.#assertOpen();
+    for (const tree of trees) tree.#users++;
     const onReturned = (): void => {
-      this.#users--;
-      if (this.#users === 0 && this.#closeLater) void closeRoot(this.#io, this.#fd);
+      for (const tree of trees) tree.#leave();
     };
-    const result = this.#io.run(this.#key, op, all, { ...options, onReturned });
-    this.#pending.add(result);
+    const result = this.#io.run(this.#key, op, args, { ...options, onReturned });
+    for (const tree of trees) tree.#pending.add(result);
     try {
       return await result;
     } finally {
-      this.#pending.delete(result);
+      for (const tree of trees) tree.#pending.delete(result);
     }
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw unavailable(`pool ${this.#key}: ${this.root} is being detached`);
+  }
+
+  #leave(): void {
+    this.#users--;
+    if (this.#users === 0 && this.#closeLater) void closeRoot(this.#io, this.#fd);
   }
 
   /**

@@ -1,8 +1,10 @@
+import type { KeyLock } from '../base/key-lock.js';
 import type { Logger } from '../base/logger.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import type { PoolMounts } from '../pools/mounts.js';
 import type { Config } from '../pools/types.js';
 import type { ClientRelease } from './client-release.js';
+import type { UseNotes } from './use-notes.js';
 
 /** What the node service works with; made by the role that serves it. */
 export interface NodeDependencies {
@@ -14,5 +16,12 @@ export interface NodeDependencies {
   readonly pools: PoolMounts;
   readonly release: ClientRelease;
   readonly io: IoWorkers;
+  readonly uses: UseNotes;
+  /** Entries of a pool that wait to be healed; undefined where that cannot be known. */
+  readonly pendingHeals: (pool: string) => Promise<number | undefined>;
   readonly log: Logger;
+  /** Shared with whatever else works on targets; the service's own without it. */
+  readonly locks?: KeyLock | undefined;
+  /** What is wrong with a volume (a path in its pool) besides what it answers itself. */
+  readonly problemOf?: ((pool: string, path: string) => string | undefined) | undefined;
 }

@@ -51,6 +51,7 @@ export async function publishVolume(
       const { exclusive, flags } = access;
       const readOnly = request.readonly || access.readOnly;
       await publish(dependencies, { volume, target: real, exclusive, readOnly, flags }, call);
+      if (volume.record !== undefined) dependencies.uses.note(volume.attachment.tree, handle, volume.record.id);
     }),
   );
   return {};

@@ -21,7 +21,7 @@ const CAPABILITIES = [
 
 /** CSI's Node service. A limit changes on the bricks, so there is nothing for NodeExpandVolume to do. */
 export function createNodeService(dependencies: NodeDependencies): NodeService {
-  const locks = new KeyLock();
+  const locks = dependencies.locks ?? new KeyLock();
   const staged = new StagedPaths();
   const counts = new UsageCounts({ log: dependencies.log });
   const capabilities: NodeGetCapabilitiesResponse = {

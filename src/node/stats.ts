@@ -3,11 +3,13 @@ import { posix } from 'node:path';
 import { KayalError, invalidArgument, isErrno, messageOf, notFound } from '../base/errors.js';
 import type { NodeGetVolumeStatsRequest__Output } from '../gen/csi/v1/NodeGetVolumeStatsRequest.js';
 import type { NodeGetVolumeStatsResponse } from '../gen/csi/v1/NodeGetVolumeStatsResponse.js';
+import type { VolumeUsage } from '../gen/csi/v1/VolumeUsage.js';
 import { readMountinfo, topMount, type MountEntry } from '../linux/mountinfo.js';
 import { isBeneath } from '../pools/mount-location.js';
 import type { Attachment } from '../pools/mounts.js';
 import type { PoolConfig } from '../pools/types.js';
 import type { CallContext } from '../rpc/service.js';
+import { conditionOf } from '../volumes/condition.js';
 import { KAYAL_DIRECTORY, VOLUMES_DIRECTORY } from '../volumes/layout.js';
 import { within } from './deadline.js';
 import type { NodeDependencies } from './dependencies.js';
@@ -92,7 +94,7 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 async function answerFor(
-  { pools }: NodeDependencies,
+  { pools, pendingHeals, uses, problemOf }: NodeDependencies,
   { counts }: StatsState,
   place: Place,
   call: CallContext,
@@ -103,17 +105,33 @@ async function answerFor(
     const { location } = volume.attachment;
     if (mount !== undefined && publishKind(mount, { location, path: volume.path }) === 'dead') {
       return abnormal(
-        `published from a GlusterFS client that is gone (device ${mount.dev}, now ${location.dev}): restart the pod`,
+        `published from a GlusterFS client that is gone (device ${mount.dev}, now ${location.dev}): it is replaced in a moment; if this stays, restart the pod`,
       );
     }
     const { usage, problem, remark } = await measure(volume, counts);
-    const message = problem ?? remark ?? 'the volume answers';
-    return { usage: [...usage], volume_condition: { abnormal: problem !== undefined, message } };
+    if (mount !== undefined && volume.record !== undefined) {
+      uses.note(volume.attachment.tree, handle, volume.record.id);
+    }
+    const { abnormal: isAbnormal, message } = conditionOf({
+      pool: pool.name,
+      record: volume.record,
+      used: usedBytes(usage),
+      problem: problem ?? problemOf?.(pool.name, volume.path),
+      pendingHeals: await pendingHeals(pool.name),
+    });
+    return {
+      usage: [...usage],
+      volume_condition: { abnormal: isAbnormal, message: isAbnormal ? message : (remark ?? 'the volume answers') },
+    };
   } catch (error) {
     if (error instanceof KayalError && error.code === 'NOT_FOUND') throw error;
     call.log.warn({ error: messageOf(error) }, 'volume is abnormal');
     return abnormal(`volume ${handle} cannot be used: ${messageOf(error)}`);
   }
+}
+
+function usedBytes(usage: readonly VolumeUsage[]): bigint {
+  return BigInt(usage.find(({ unit }) => unit === 'BYTES')?.used?.toString() ?? 0);
 }
 
 /** @throws KayalError NOT_FOUND when there is no such volume, or the path that is asked about is not one of its */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
+import { ClientDevices } from '../gluster/client-devices.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { readMountinfo } from '../linux/mountinfo.js';
 import type { Tree } from '../linux/tree.js';
@@ -28,6 +29,8 @@ export interface PoolMountsOptions {
   readonly installation: string;
   /** The bricks that run on this machine. @throws KayalError UNAVAILABLE when the pool's do not */
   readonly managed: (pool: string) => Promise<PoolVolfiles>;
+  /** A pool's client ended by itself; what was published from it is dead. */
+  readonly onLost?: ((pool: string) => void) | undefined;
 }
 
 /** The pools that are attached to this machine: one client process and one mount per pool, however many ask for it. */
@@ -36,6 +39,7 @@ export class PoolMounts {
   readonly #slots = new Map<string, PoolSlot>();
   /** Ids of the pools that were served here, by name; kept over detach. */
   readonly #ids = new Map<string, string>();
+  readonly #devices = new Map<string, ClientDevices>();
 
   constructor(options: PoolMountsOptions) {
     this.#options = { ...options, directory: realDirectory(options.directory) };
@@ -95,6 +99,22 @@ export class PoolMounts {
     return mountPointIn(this.#directoryOf(pool));
   }
 
+  /** Device numbers of clients that the pool had here and whose process is gone, as long as they may have mounts. */
+  deadDevices(pool: string): Promise<string[]> {
+    return this.#devicesOf(pool).dead();
+  }
+
+  /** No mount has these numbers any more. */
+  async forgetDevices(pool: string, devices: readonly string[]): Promise<void> {
+    if (devices.length > 0) await this.#devicesOf(pool).forget(devices);
+  }
+
+  #devicesOf(pool: string): ClientDevices {
+    const devices = this.#devices.get(pool) ?? new ClientDevices(this.#directoryOf(pool));
+    this.#devices.set(pool, devices);
+    return devices;
+  }
+
   #directoryOf(pool: string): string {
     return join(this.#options.directory, pool);
   }
@@ -104,10 +124,21 @@ export class PoolMounts {
     const open =
       pool.type === 'directory'
         ? await openDirectory({ pool, nodeId, io })
-        : await openGluster({ pool, directory: this.#directoryOf(pool.name), control, managed, io, log });
+        : await openGluster({
+            pool,
+            directory: this.#directoryOf(pool.name),
+            control,
+            managed,
+            io,
+            log,
+            devices: this.#devicesOf(pool.name),
+            onLost: () => this.#options.onLost?.(pool.name),
+          });
     try {
       const identity = control || pool.staticOnly ? undefined : await this.#identify(pool.name, open.tree);
       const { tree, location } = open;
+      // A client that ended while nobody watched it is noticed when the next one is there.
+      if ((await this.deadDevices(pool.name)).length > 0) this.#options.onLost?.(pool.name);
       return { open, attachment: { pool, tree, root: tree.root, location, identity } };
     } catch (error) {
       await open.tree.close();

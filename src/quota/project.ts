@@ -10,6 +10,8 @@ export interface ProjectMechanismOptions {
   readonly trees: readonly [Tree, ...Tree[]];
   /** Something that is the pool's own, such as its UUID: says where to look for free ids first. */
   readonly seed: string;
+  /** True for bricks: glusterfsd writes as root for everybody, and not every filesystem limits root. Default false. */
+  readonly writtenByRoot?: boolean | undefined;
 }
 
 /** A brick (or the pool itself) with its number. */
@@ -31,20 +33,29 @@ export class ProjectMechanism implements QuotaMechanism {
   readonly minimumBytes = MiB;
   readonly #places: readonly Place[];
   readonly #first: number;
+  readonly #writtenByRoot: boolean;
 
   /** @throws KayalError INVALID_ARGUMENT for more bricks than project ids have room for */
-  constructor({ trees, seed }: ProjectMechanismOptions) {
+  constructor({ trees, seed, writtenByRoot = false }: ProjectMechanismOptions) {
     if (trees.length > MAX_BRICKS) {
       throw invalidArgument(`project quota has ids for ${MAX_BRICKS} bricks of a pool, not for ${trees.length}`);
     }
     this.#places = trees.map((tree, number) => ({ tree, number }));
     this.#first = firstProjectId(seed);
+    this.#writtenByRoot = writtenByRoot;
   }
 
   async probe(): Promise<void> {
-    const answers = await Promise.all(this.#places.map(({ tree }) => supported(tree)));
-    const reasons = answers.flatMap((answer) => (answer.ok ? [] : [answer.reason]));
-    if (reasons.length > 0) throw failedPrecondition(reasons.join('; '));
+    const problems = await Promise.all(this.#places.map(({ tree }) => this.#problemOf(tree)));
+    const found = problems.filter((problem) => problem !== undefined);
+    if (found.length > 0) throw failedPrecondition(found.join('; '));
+  }
+
+  async #problemOf(tree: Tree): Promise<string | undefined> {
+    const answer = await supported(tree);
+    if (!answer.ok) return answer.reason;
+    if (answer.limitsRoot || !this.#writtenByRoot) return undefined;
+    return `on the filesystem of ${tree.root} project quota does not limit root, as which bricks write: use XFS`;
   }
 
   async allocate(used: ReadonlySet<number>): Promise<number> {

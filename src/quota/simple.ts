@@ -9,6 +9,11 @@ import { showsLimit, verifyShownLimit } from './shown-limit.js';
 const NAMESPACE_XATTR = 'trusted.glusterfs.namespace';
 /** The limit in bytes, in decimal digits. */
 const LIMIT_XATTR = 'trusted.gfs.squota.limit';
+/**
+ * simple-quota counts 512 bytes for every file besides its blocks, and refuses a write as a whole: with a limit of
+ * 20 MiB a file of 20 MiB would be refused its last 128 KiB. Less than a block more does not show in statfs.
+ */
+const ROOM_FOR_FILES = 4095n;
 
 export interface SimpleMechanismOptions {
   /** The pool through a control mount (a negative client-pid). */
@@ -44,7 +49,7 @@ export class SimpleMechanism implements QuotaMechanism {
   async set({ path }: LimitTarget, limitBytes: bigint): Promise<void> {
     await this.#makeNamespace(path);
     try {
-      await this.#tree.setXattr(path, LIMIT_XATTR, Buffer.from(String(limitBytes)));
+      await this.#tree.setXattr(path, LIMIT_XATTR, Buffer.from(String(limitBytes + ROOM_FOR_FILES)));
     } catch (error) {
       if (!isErrno(error, 'EPERM')) throw error;
       throw failedPrecondition(`simple quota counts only what is made after its limit, and ${path} has content`, {
@@ -67,7 +72,7 @@ export class SimpleMechanism implements QuotaMechanism {
     try {
       const value = (await this.#tree.getXattr(path, LIMIT_XATTR))?.toString('latin1') ?? '';
       if (!/^\d{1,18}$/.test(value)) return undefined;
-      const limitBytes = BigInt(value);
+      const limitBytes = BigInt(value) - ROOM_FOR_FILES;
       return showsLimit(await this.#tree.statfs(path), limitBytes) ? limitBytes : undefined;
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;

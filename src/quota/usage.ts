@@ -6,7 +6,7 @@ import { decodeSize, SIZE_XATTR } from './gluster-xattrs.js';
 import type { LimitTarget, MechanismName, VolumeUsage } from './mechanism.js';
 
 export interface UsageOptions {
-  /** A mount of the pool, of whatever client-pid; of a directory pool the pool itself. */
+  /** A mount of the pool; of a directory pool the pool itself. */
   readonly tree: Tree;
   readonly target: LimitTarget;
   readonly mechanism: MechanismName;
@@ -32,7 +32,10 @@ async function projectUsage(tree: Tree, projectId: number, fs: FsUsage): Promise
   return withInodes({ total, used, available }, inodes, fs);
 }
 
-/** statfs shows the inodes of the bricks; features/marker also counts those of each directory. */
+/**
+ * statfs shows the inodes of the bricks. features/marker also counts those of each directory, and says so to control
+ * mounts only: the attribute is not there for others.
+ */
 async function glusterUsage(tree: Tree, path: string, fs: FsUsage): Promise<VolumeUsage> {
   const usage = usageOfStatfs(fs);
   try {
@@ -45,8 +48,8 @@ async function glusterUsage(tree: Tree, path: string, fs: FsUsage): Promise<Volu
 }
 
 /**
- * What a volume uses of its limit, and its inodes where the mechanism counts them: `gluster` does, `project` does on a
- * directory pool, `simple` does not.
+ * What a volume uses of its limit, and its inodes where the mechanism counts them: `gluster` tells them on a control
+ * mount, `project` on a directory pool (through GlusterFS only bytes are to be had), `simple` does not count them.
  * @returns undefined with `none`, where nothing counts a volume
  * @throws SystemError, and what IoWorkers.run throws
  */

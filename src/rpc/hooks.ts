@@ -4,7 +4,7 @@ import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import type { RpcMetrics } from './metrics.js';
 import { redact } from './redact.js';
-import { csiRoot } from './schema.js';
+import { schemaRoot } from './schema.js';
 import type { ServiceHooks } from './service.js';
 
 /** The volume (or other object) that a CSI request is about, for the log. */
@@ -22,7 +22,7 @@ function subjectOf(request: object): Readonly<Record<string, string>> {
 }
 
 function requestType(serviceName: string, method: string): protobuf.Type | undefined {
-  return csiRoot.lookupService(serviceName).methods[method]?.resolvedRequestType ?? undefined;
+  return schemaRoot.lookupService(serviceName).methods[method]?.resolvedRequestType ?? undefined;
 }
 
 /** Calls that a healthy cluster makes all the time; at `info` they would drown the others. */

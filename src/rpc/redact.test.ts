@@ -1,11 +1,11 @@
 import protobuf from 'protobufjs';
 import { describe, expect, it } from 'vitest';
 import { isSecretField, redact } from './redact.js';
-import { csiRoot } from './schema.js';
+import { schemaRoot } from './schema.js';
 
 describe('redact', () => {
   it('knows every csi_secret field of CSI 1.12', () => {
-    const messages = csiRoot.lookup('csi.v1') as protobuf.Namespace;
+    const messages = schemaRoot.lookup('csi.v1') as protobuf.Namespace;
     const secret = messages.nestedArray.flatMap((type) =>
       type instanceof protobuf.Type ? type.fieldsArray.filter(isSecretField) : [],
     );
@@ -13,7 +13,7 @@ describe('redact', () => {
   });
 
   it('replaces secrets and service-account tokens, and keeps the rest', () => {
-    const type = csiRoot.lookupType('csi.v1.NodePublishVolumeRequest');
+    const type = schemaRoot.lookupType('csi.v1.NodePublishVolumeRequest');
     const redacted = redact(type, {
       volume_id: 'pool/a',
       secrets: { password: 'hunter2' },

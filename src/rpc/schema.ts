@@ -1,10 +1,10 @@
 import type { ServiceDefinition, MethodDefinition } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
-import csiJson from '../gen/csi.json' with { type: 'json' };
+import schemaJson from '../gen/schema.json' with { type: 'json' };
 
-/** The CSI schema (proto/csi.proto) with its field options; proto-loader's descriptors would drop csi_secret. */
-export const csiRoot: protobuf.Root = protobuf.Root.fromJSON(csiJson as protobuf.INamespace);
-csiRoot.resolveAll();
+/** The schemas of proto/ with their field options; proto-loader's descriptors would drop csi_secret. */
+export const schemaRoot: protobuf.Root = protobuf.Root.fromJSON(schemaJson as protobuf.INamespace);
+schemaRoot.resolveAll();
 
 /** The shapes that src/gen describes: 64-bit numbers and enums as strings, defaults filled in, oneofs named. */
 const CONVERSION: protobuf.IConversionOptions = { longs: String, enums: String, defaults: true, oneofs: true };
@@ -39,7 +39,7 @@ function methodDefinition(service: protobuf.Service, method: protobuf.Method): M
  * @param name the full name, for example `csi.v1.Identity`
  */
 export function serviceDefinition(name: string): ServiceDefinition {
-  const service = csiRoot.lookupService(name);
+  const service = schemaRoot.lookupService(name);
   return Object.fromEntries(
     service.methodsArray.map((method) => [method.name, methodDefinition(service, method)]),
   ) as ServiceDefinition;

@@ -65,6 +65,11 @@ export class Capacity {
     else this.#usedByVolume.set(key, used);
   }
 
+  /** What the volume was last seen to use, in bytes; undefined when it was not looked at yet, or is empty. */
+  usedBy(key: string): bigint | undefined {
+    return this.#usedByVolume.get(key);
+  }
+
   /** The volume's data is known under another name from now on. */
   renameVolume(from: string, to: string): void {
     const used = this.#usedByVolume.get(from) ?? 0n;

@@ -18,6 +18,7 @@ export class Catalog {
   readonly #damaged = new Map<string, { readonly error: DamagedRecord; readonly limitBytes: bigint }>();
   readonly #trash = new Map<string, TrashEntry>();
   readonly #reservations = new Map<string, bigint>();
+  readonly #others = new Map<string, bigint>();
   readonly #paths = new PathIndex();
   #promised = 0n;
   #version = 0;
@@ -99,6 +100,13 @@ export class Catalog {
 
   get trashCount(): number {
     return this.#trash.size;
+  }
+
+  /** What is promised to something that is no volume (a snapshot), instead of what was before; 0n forgets it. */
+  promise(key: string, bytes: bigint): void {
+    this.#promised += bytes - (this.#others.get(key) ?? 0n);
+    if (bytes === 0n) this.#others.delete(key);
+    else this.#others.set(key, bytes);
   }
 
   /** Promises `bytes` ahead of the record that will; the result takes it back (once the record counts, or on failure). */

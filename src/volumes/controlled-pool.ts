@@ -8,6 +8,9 @@ import type { PoolConfig } from '../pools/types.js';
 import type { MechanismName, QuotaMechanism } from '../quota/mechanism.js';
 import { Capacity } from './capacity.js';
 import { Catalog } from './catalog.js';
+import { ContentJobs } from './content-jobs.js';
+import type { ContentSource, OpenSource } from './content-source.js';
+import { answerTasks } from './holder-task.js';
 import { answerRequests } from './import.js';
 import type { KnownPools } from './known-pools.js';
 import { Lease } from './lease.js';
@@ -16,6 +19,7 @@ import { checkPool, preparePool } from './prepare-pool.js';
 import { Purge } from './purge.js';
 import { emptyFence, finishUnfinished } from './recover.js';
 import type { Session } from './session.js';
+import { SnapshotCatalog } from './snapshot-catalog.js';
 import { UsageSampler } from './usage-sampler.js';
 
 /** How long a call waits for a pool that is just being opened, in ms. */
@@ -36,6 +40,8 @@ export interface ControlledPoolOptions {
   /** The control mount. `background` is the same tree on threads of its own, for work that no call waits for. */
   readonly attach: () => Promise<{ readonly tree: Tree; readonly background: Tree }>;
   readonly mechanismFor: (tree: Tree, recorded: MechanismName | undefined) => Promise<QuotaMechanism>;
+  /** Finds what a copy is made from, in whichever pool. */
+  readonly openSource: (source: ContentSource) => Promise<OpenSource>;
   /** Told of every opening; must not throw. */
   readonly onOpen: (session: Session) => void;
 }
@@ -53,6 +59,7 @@ export class ControlledPool {
   readonly #stopping: Deferred<Error> = deferred();
   #current: OpenSession | undefined;
   #seenCatalog: Catalog | undefined;
+  #seenSnapshots: SnapshotCatalog | undefined;
   /** From an earlier process; good for lists only. */
   #rememberedCatalog: Catalog | undefined;
   #error: Error | undefined;
@@ -76,6 +83,11 @@ export class ControlledPool {
   /** What this process last knew of the pool's volumes, also while it is down; undefined when it was never open here. */
   seenCatalog(): Catalog | undefined {
     return this.#seenCatalog;
+  }
+
+  /** What this process last knew of the pool's snapshots. */
+  seenSnapshots(): SnapshotCatalog | undefined {
+    return this.#seenSnapshots;
   }
 
   /** The same, or what an earlier process knew: for lists, that leave no volume out because its pool is down. */
@@ -183,26 +195,33 @@ export class ControlledPool {
       const { file, mechanism } = await preparePool({ config, tree, lease, installation, mechanismFor });
       await known.remember(config.name, file.id);
       const catalog = new Catalog();
+      const snapshots = new SnapshotCatalog(catalog);
+      const jobs = new ContentJobs();
       const capacity = new Capacity({ pool: config.name, overcommit: config.overcommit, tree, catalog });
       let purgeSoon: () => void = () => undefined;
       const session: Session = {
         config,
         poolFile: file,
         tree,
+        background,
         mechanism,
         lease,
         catalog,
+        snapshots,
         capacity,
         log,
+        jobs,
+        openSource: this.#options.openSource,
         locks: new KeyLock(),
         fail,
         purgeSoon: () => purgeSoon(),
       };
       lease.onLost(fail);
       await emptyFence(session);
-      await loadCatalog({ tree, catalog, mechanism, log });
+      await loadCatalog({ tree, catalog, snapshots, capacity, mechanism, log });
       await capacity.refresh();
       this.#seenCatalog = catalog;
+      this.#seenSnapshots = snapshots;
       const purge = new Purge(session, background);
       purgeSoon = () => purge.wake();
       const sampler = new UsageSampler(session, background);
@@ -215,6 +234,7 @@ export class ControlledPool {
           for (const timer of timers) clearInterval(timer);
           purge.close();
           sampler.close();
+          await jobs.close();
           await background.close();
           await this.#options.known.rememberVolumes(config.name, [...catalog.records()]).catch(() => undefined);
           await lease.close(release);
@@ -254,6 +274,7 @@ export class ControlledPool {
     return [
       every(REMEMBER_EVERY, 'volumes not remembered', remember),
       every(REQUESTS_EVERY, 'requests of nodes not answered', () => answerRequests(session)),
+      every(REQUESTS_EVERY, 'tasks of commands not done', () => answerTasks(session)),
       every(SWEEP_EVERY, 'unfinished operations not finished', () => finishUnfinished(session)),
     ];
   }

@@ -1,7 +1,10 @@
 import { aborted, alreadyExists, failedPrecondition, invalidArgument, messageOf, outOfRange } from '../base/errors.js';
 import { formatBytes } from '../base/units.js';
+import type { ContentSource } from './content-source.js';
 import { formatHandle, volumeIdOf } from './handle.js';
 import { VOLUMES_DIRECTORY, defaultDataPath } from './layout.js';
+import { modifyVolume } from './modify.js';
+import { applyMutableParameters, type MutableParameters } from './mutable-parameters.js';
 import { discardVolume } from './delete.js';
 import { ownParameters, type VolumeParameters } from './parameters.js';
 import { claimPath, isDefaultPath, makeParents, releasePath } from './paths.js';
@@ -9,6 +12,7 @@ import { expandPathPattern } from './path-pattern.js';
 import { RECORD_FORMAT, type Claim, type VolumeRecord } from './record.js';
 import { createRecord, removeRecord, updateRecord } from './record-store.js';
 import { change, type Session } from './session.js';
+import { startVolumeContent, volumeJob } from './volume-content.js';
 
 /** Bytes that the CO asks for; 0n: no wish. */
 export interface CapacityRange {
@@ -22,7 +26,11 @@ export interface WantedVolume {
   readonly parameters: VolumeParameters;
   /** As the CO gave them. */
   readonly givenParameters: Readonly<Record<string, string>>;
+  /** Of a VolumeAttributesClass; they go before `parameters`. */
+  readonly mutable?: MutableParameters | undefined;
   readonly claim: Claim;
+  /** What its content is copied from; absent: it is empty. */
+  readonly content?: ContentSource | undefined;
 }
 
 /** Limits are whole blocks: every mechanism would round otherwise, each in its own way. */
@@ -66,6 +74,9 @@ function difference(record: VolumeRecord, wanted: WantedVolume): string | undefi
   if (limitBytes !== 0n && record.limitBytes > limitBytes) {
     return `it has ${formatBytes(record.limitBytes)}, at most ${formatBytes(limitBytes)} are allowed`;
   }
+  if (record.content?.kind !== wanted.content?.kind || record.content?.handle !== wanted.content?.handle) {
+    return `it is made ${describeSource(record.content)}, ${describeSource(wanted.content)} is asked for`;
+  }
   const given = ownParameters(wanted.givenParameters);
   for (const key of new Set([...Object.keys(record.parameters), ...Object.keys(given)])) {
     // Which pool was chosen is on record; another list that still names it asks for the same.
@@ -77,6 +88,23 @@ function difference(record: VolumeRecord, wanted: WantedVolume): string | undefi
   return undefined;
 }
 
+function describeSource(source: ContentSource | undefined): string {
+  return source === undefined ? 'empty' : `from ${source.kind} ${source.handle}`;
+}
+
+/**
+ * What the CO asks for, with the source's size where it asks for none.
+ * @throws KayalError OUT_OF_RANGE when the content would not fit
+ */
+export function rangeForSource(range: CapacityRange, sizeBytes: bigint): CapacityRange {
+  const { requiredBytes, limitBytes } = range;
+  const tooSmall = requiredBytes !== 0n && requiredBytes < sizeBytes ? requiredBytes : limitBytes;
+  if (tooSmall !== 0n && tooSmall < sizeBytes) {
+    throw outOfRange(`the source has ${sizeBytes} bytes; a volume made from it cannot have ${tooSmall}, which is less`);
+  }
+  return { requiredBytes: requiredBytes === 0n ? sizeBytes : requiredBytes, limitBytes };
+}
+
 function pathFor(wanted: WantedVolume, id: string): string {
   const { pathPattern } = wanted.parameters;
   return pathPattern === undefined ? defaultDataPath(id) : expandPathPattern(pathPattern, wanted.claim);
@@ -84,7 +112,8 @@ function pathFor(wanted: WantedVolume, id: string): string {
 
 /**
  * Makes the volume, or finishes making it, or finds it made. Every step can be repeated; the record is there before
- * anything else is and says `creating` until everything is.
+ * anything else is and says `creating` until everything is. One with content is `creating` when this returns, while a job
+ * copies it.
  * The caller holds the lock of the volume's id.
  * @throws KayalError ALREADY_EXISTS, RESOURCE_EXHAUSTED, OUT_OF_RANGE, ABORTED, FAILED_PRECONDITION
  */
@@ -93,7 +122,10 @@ export async function createVolume(session: Session, wanted: WantedVolume): Prom
   const damaged = session.catalog.damagedRecord(id);
   if (damaged !== undefined) throw damaged;
   const existing = session.catalog.get(id);
-  if (existing === undefined) return make(session, await begin(session, id, wanted), 'first');
+  if (existing === undefined) {
+    if (wanted.content !== undefined) session.jobs.throwFailure(volumeJob(id));
+    return make(session, await begin(session, id, wanted), 'first');
+  }
   const handle = formatHandle(existing);
   if (existing.state === 'deleting') throw aborted(`volume ${handle} is being deleted; retry`);
   if (existing.state === 'retained' || existing.state === 'archived') {
@@ -103,13 +135,19 @@ export async function createVolume(session: Session, wanted: WantedVolume): Prom
   }
   const different = difference(existing, wanted);
   if (different !== undefined) throw alreadyExists(`volume ${handle} exists and is another one: ${different}`);
-  return existing.state === 'creating' ? make(session, existing, 'again') : existing;
+  // What can be changed at any time does not make it another volume.
+  const current = await modifyVolume(session, existing, wanted.mutable ?? {});
+  return current.state === 'creating' ? make(session, current, 'again') : current;
 }
 
 /** Promises the capacity and says so on disk. */
 async function begin(session: Session, id: string, wanted: WantedVolume): Promise<VolumeRecord> {
   const { config, mechanism, catalog, poolFile } = session;
-  const limitBytes = chooseLimit(wanted.capacity, mechanism.minimumBytes);
+  const range =
+    wanted.content === undefined
+      ? wanted.capacity
+      : rangeForSource(wanted.capacity, (await session.openSource(wanted.content)).sizeBytes);
+  const limitBytes = chooseLimit(range, mechanism.minimumBytes);
   const path = pathFor(wanted, id);
   const other = catalog.conflictingVolume(path);
   if (other !== undefined) {
@@ -122,7 +160,7 @@ async function begin(session: Session, id: string, wanted: WantedVolume): Promis
   const release = await session.capacity.reserve(id, limitBytes);
   try {
     const projectId = await allocateProjectId(session);
-    const record: VolumeRecord = {
+    const plain: VolumeRecord = {
       formatVersion: RECORD_FORMAT,
       id,
       name: wanted.name,
@@ -138,9 +176,11 @@ async function begin(session: Session, id: string, wanted: WantedVolume): Promis
       parameters: ownParameters(wanted.givenParameters),
       onDelete: wanted.parameters.onDelete,
       claim: wanted.claim,
+      content: wanted.content && { ...wanted.content, copied: false },
       createdAt: new Date().toISOString(),
       unknownFields: {},
     };
+    const record = applyMutableParameters(plain, wanted.mutable ?? {});
     // Another volume of the same pattern may have taken the path while the capacity was looked up.
     const rival = catalog.conflictingVolume(path);
     if (rival !== undefined) throw alreadyExists(`path ${path} of pool ${config.name} was taken by ${rival}`);
@@ -176,6 +216,10 @@ async function allocateProjectId(session: Session): Promise<number | undefined> 
 
 /** The steps from a record `creating` to `ready`. What is wrong for good undoes them; anything else is left to a retry. */
 async function make(session: Session, record: VolumeRecord, attempt: 'first' | 'again'): Promise<VolumeRecord> {
+  if (record.content !== undefined) {
+    startVolumeContent(session, record.id);
+    return record;
+  }
   const { tree, mechanism } = session;
   await claimPath(session, record);
   await change(session, async () => {

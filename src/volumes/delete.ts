@@ -2,6 +2,7 @@ import { failedPrecondition } from '../base/errors.js';
 import { formatHandle } from './handle.js';
 import { ARCHIVE_DIRECTORY, TRASH_DIRECTORY, recordPath } from './layout.js';
 import { releasePath } from './paths.js';
+import { forgetUse } from './last-use.js';
 import type { VolumeRecord } from './record.js';
 import { assertWritable, removeRecord, updateRecord } from './record-store.js';
 import { change, move, type Session } from './session.js';
@@ -28,7 +29,7 @@ export async function deleteVolume(session: Session, record: VolumeRecord): Prom
     await forgetImported(session, record);
     return;
   }
-  if (record.state !== 'creating' && record.onDelete === 'retain') {
+  if (record.state !== 'creating' && record.state !== 'deleting' && record.onDelete === 'retain') {
     await updateRecord(session, { ...record, state: 'retained', deletedAt: new Date().toISOString() });
     return;
   }
@@ -70,6 +71,7 @@ async function moveToTrash(session: Session, given: VolumeRecord): Promise<void>
   await change(session, () => tree.mkdir(staging, 0o700));
   await move(session, record.path, `${staging}/${TRASH_DATA}`);
   await releasePath(session, record);
+  await forgetUse(session, record.id);
   await move(session, recordPath(record.id), `${staging}/${TRASH_RECORD}`);
   await move(session, staging, `${TRASH_DIRECTORY}/${name}`);
   catalog.putTrash({ name, limitBytes: record.limitBytes, projectId: record.quota.projectId });
@@ -103,5 +105,6 @@ async function forgetImported(session: Session, given: VolumeRecord): Promise<vo
   const record = await markDeleting(session, given, () => given.path);
   await change(session, () => session.mechanism.clear({ path: record.path, projectId: record.quota.projectId }));
   await releasePath(session, record);
+  await forgetUse(session, record.id);
   await removeRecord(session, record.id);
 }

@@ -4,10 +4,15 @@ import { bucketOf } from './handle.js';
 export const KAYAL_DIRECTORY = '.kayal';
 export const VOLUMES_DIRECTORY = 'volumes';
 export const RECORDS_DIRECTORY = '.kayal/volumes';
+export const SNAPSHOTS_DIRECTORY = '.kayal/snapshots';
+/** The content of snapshots, one directory each. */
+export const SNAPSHOTS_DATA_DIRECTORY = '.kayal/data/snapshots';
 export const TRASH_DIRECTORY = '.kayal/trash';
 export const ARCHIVE_DIRECTORY = '.kayal/archive';
 export const REQUESTS_DIRECTORY = '.kayal/requests';
 export const LEASES_DIRECTORY = '.kayal/leases';
+/** When each volume was last seen in use, `<hh>/<id>.json`; written by nodes, now and then (last-use.ts). */
+export const USES_DIRECTORY = '.kayal/uses';
 /** A mirror of the directories that pathPattern volumes use: `.kayal/paths/<path>/.volume` (docs/decisions/0003). */
 export const PATHS_DIRECTORY = '.kayal/paths';
 /** The file in the leaf of the mirror that says "here is a volume"; holds its id. */
@@ -27,6 +32,9 @@ export const POOL_DIRECTORIES: readonly string[] = [
   KAYAL_DIRECTORY,
   LEASES_DIRECTORY,
   RECORDS_DIRECTORY,
+  SNAPSHOTS_DIRECTORY,
+  '.kayal/data',
+  SNAPSHOTS_DATA_DIRECTORY,
   TRASH_DIRECTORY,
   ARCHIVE_DIRECTORY,
   REQUESTS_DIRECTORY,

@@ -106,6 +106,28 @@ async function isGone(lease: LeaseFile, self: ProcessIdentity): Promise<boolean>
   return lease.released || (await isKnownDead(holder, self));
 }
 
+/** What can be told of the lease without waiting. */
+export interface LeaseState {
+  /** Who holds it and may still act; absent: nobody, for all that is known. */
+  readonly holder?: string | undefined;
+  /** ISO 8601, UTC, by the clock of the holder. */
+  readonly renewedAt?: string | undefined;
+  /** Directories of epochs; more than one is what no sequence of crashes leaves. */
+  readonly fences: number;
+}
+
+/** Looks at the lease of a pool and changes nothing. */
+export async function lookAtLease(tree: Tree, self: ProcessIdentity): Promise<LeaseState> {
+  const entries = (await tree.list(LEASES_DIRECTORY)) ?? [];
+  const fences = entries.filter(({ name }) => FENCE.test(name)).length;
+  const lease = await readLease(tree);
+  if (fences === 0) return { fences };
+  if (lease === undefined) return { fences, holder: 'a controller that has not said its name yet' };
+  const { renewedAt, holder } = lease;
+  if (await isGone(lease, self)) return { fences, renewedAt };
+  return { fences, renewedAt, holder: `${holder.node} (pid ${holder.pid}, renewed ${renewedAt})` };
+}
+
 /** The right to change one pool, for as long as it is renewed. */
 export class Lease {
   readonly epoch: number;

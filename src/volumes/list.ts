@@ -1,4 +1,5 @@
 import { aborted } from '../base/errors.js';
+import { conditionOf, type Condition } from './condition.js';
 import type { ControlledPool } from './controlled-pool.js';
 import { formatHandle, parseHandle } from './handle.js';
 import type { VolumeRecord } from './record.js';
@@ -10,8 +11,7 @@ export interface ListedVolume {
   readonly handle: string;
   /** Absent for a damaged record. */
   readonly record?: VolumeRecord | undefined;
-  /** What is wrong with it; undefined when nothing is. */
-  readonly abnormal?: string | undefined;
+  readonly condition: Condition;
 }
 
 export interface VolumePage {
@@ -20,13 +20,13 @@ export interface VolumePage {
   readonly nextToken: string;
 }
 
-/** Volumes that are gone for the CO are not its volumes any more. */
-function isListed(record: VolumeRecord): boolean {
+/** False for volumes that are gone for the CO: they are not its volumes any more. */
+export function isListed(record: VolumeRecord): boolean {
   return record.state === 'ready' || record.state === 'expanding';
 }
 
 /** The index of the first element that is greater than `after`. */
-function firstAfter(sorted: readonly string[], after: string): number {
+export function firstAfter(sorted: readonly string[], after: string): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {
@@ -40,10 +40,17 @@ function firstAfter(sorted: readonly string[], after: string): number {
 /**
  * One page of all volumes, in the order of their handles: a token is the handle after which the page starts, so that
  * volumes made or deleted between pages neither repeat nor hide others.
+ * Usage is what was last sampled, so that a list costs no look at a volume.
  * @param pools in any order; one that is down is answered from what was last known, each volume marked abnormal
+ * @param heals entries to heal, by pool, as far as that is known
  * @throws KayalError ABORTED for a token that no page gave
  */
-export function listVolumes(pools: Iterable<ControlledPool>, token: string, maxEntries: number): VolumePage {
+export function listVolumes(
+  pools: Iterable<ControlledPool>,
+  token: string,
+  maxEntries: number,
+  heals: ReadonlyMap<string, number> = new Map(),
+): VolumePage {
   const start = token === '' ? undefined : parseHandle(token);
   if (token !== '' && start === undefined) {
     throw aborted(`starting_token ${JSON.stringify(token)} is not one of this driver: start again without one`);
@@ -64,7 +71,14 @@ export function listVolumes(pools: Iterable<ControlledPool>, token: string, maxE
       const damaged = catalog.damagedRecord(id);
       if (damaged === undefined && (record === undefined || !isListed(record))) continue;
       if (volumes.length === limit) return { volumes, nextToken: volumes.at(-1)?.handle ?? '' };
-      volumes.push({ handle: formatHandle({ pool: name, id }), record, abnormal: damaged?.message ?? down });
+      const condition = conditionOf({
+        pool: name,
+        record,
+        used: pool.current()?.capacity.usedBy(id),
+        problem: damaged?.message ?? down,
+        pendingHeals: heals.get(name),
+      });
+      volumes.push({ handle: formatHandle({ pool: name, id }), record, condition });
     }
   }
   return { volumes, nextToken: '' };

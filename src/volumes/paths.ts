@@ -5,6 +5,7 @@
  * volume below a parent that Kayal made takes that parent with it.
  */
 import { dirname } from 'node:path/posix';
+import type { Tree } from '../linux/tree.js';
 import { PATHS_DIRECTORY, PATH_MARKER, defaultDataPath } from './layout.js';
 import type { VolumeRecord } from './record.js';
 import { change, type Session } from './session.js';
@@ -54,22 +55,32 @@ export async function makeParents(session: Session, path: string): Promise<void>
 }
 
 /** Takes the path out of the mirror, and with the last volume the parents that Kayal made and nobody uses. */
-export async function releasePath(session: Session, record: VolumeRecord): Promise<void> {
+export async function releasePath(session: Session, record: Pick<VolumeRecord, 'path'>): Promise<void> {
   if (isDefaultPath(record.path)) return;
   const { tree } = session;
   await change(session, async () => {
     await tree.unlink(`${mirror(record.path)}/${PATH_MARKER}`);
     await tree.rmdir(mirror(record.path));
-    for (const parent of parentsOf(record.path).reverse()) {
-      const entries = await tree.list(mirror(parent));
-      if (entries === undefined) continue;
-      if (entries.some(({ name }) => name !== MADE_MARKER)) return;
-      // The directory goes before its mark: cut off between the two, the mark is found again and nothing is left.
-      if (entries.length > 0) {
-        await tree.rmdir(parent);
-        await tree.unlink(`${mirror(parent)}/${MADE_MARKER}`);
-      }
-      await tree.rmdir(mirror(parent));
-    }
+    await releaseParents(tree, parentsOf(record.path).reverse());
   });
+}
+
+/** Takes a directory out of the mirror that has neither a mark nor directories, and then its parents likewise. */
+export async function releaseUnused(session: Session, path: string): Promise<void> {
+  await change(session, () => releaseParents(session.tree, [path, ...parentsOf(path).reverse()]));
+}
+
+/** @param parents innermost first */
+async function releaseParents(tree: Tree, parents: readonly string[]): Promise<void> {
+  for (const parent of parents) {
+    const entries = await tree.list(mirror(parent));
+    if (entries === undefined) continue;
+    if (entries.some(({ name }) => name !== MADE_MARKER)) return;
+    // The directory goes before its mark: cut off between the two, the mark is found again and nothing is left.
+    if (entries.length > 0) {
+      await tree.rmdir(parent);
+      await tree.unlink(`${mirror(parent)}/${MADE_MARKER}`);
+    }
+    await tree.rmdir(mirror(parent));
+  }
 }

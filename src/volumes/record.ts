@@ -3,6 +3,7 @@ import { KayalError, messageOf } from '../base/errors.js';
 import type { MechanismName } from '../quota/mechanism.js';
 import type { Tree } from '../linux/tree.js';
 import { recordPath } from './layout.js';
+import { copyStateSchema, type CopyState } from './snapshot-record.js';
 
 /** The newest format this program writes. A record of a newer one is read as far as it is known, never written. */
 export const RECORD_FORMAT = 1;
@@ -25,6 +26,17 @@ export interface Claim {
   readonly pv?: string | undefined;
 }
 
+/** What a volume's content was, or is being, copied from, and how far that is. */
+export interface VolumeContent {
+  readonly kind: 'snapshot' | 'volume';
+  readonly handle: string;
+  /** The copy is complete; it may not be in its place yet. */
+  readonly copied: boolean;
+  readonly progress?: CopyState | undefined;
+  /** Bytes (decimal) whose blocks were shared with the source when the volume was made (FICLONE). */
+  readonly sharedBytes?: string | undefined;
+}
+
 /** The JSON file that says a volume exists; the only source of truth. Times are ISO 8601 in UTC. */
 export interface VolumeRecord {
   readonly formatVersion: number;
@@ -45,7 +57,10 @@ export interface VolumeRecord {
   /** The StorageClass parameters as given, to compare a repeated CreateVolume with. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly onDelete: OnDelete;
+  /** Usage from here on is an abnormal condition, in percent of the limit (1 to 99); absent: the default (condition.ts). */
+  readonly softLimitPercent?: number | undefined;
   readonly claim: Claim;
+  readonly content?: VolumeContent | undefined;
   readonly createdAt: string;
   readonly deletedAt?: string | undefined;
   /** Where the data of a deleted volume lies now (trash, archive). */
@@ -79,7 +94,17 @@ const recordSchema = v.looseObject({
   owner: v.object({ uid: v.number(), gid: v.number(), mode: v.number() }),
   parameters: v.record(v.string(), v.string()),
   onDelete: v.picklist(['delete', 'archive', 'retain']),
+  softLimitPercent: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(99))),
   claim: v.object({ namespace: optionalText, name: optionalText, pv: optionalText }),
+  content: v.optional(
+    v.looseObject({
+      kind: v.picklist(['snapshot', 'volume']),
+      handle: v.string(),
+      copied: v.boolean(),
+      progress: v.optional(copyStateSchema),
+      sharedBytes: v.optional(v.pipe(v.string(), v.regex(/^\d{1,19}$/))),
+    }),
+  ),
   createdAt: v.string(),
   deletedAt: optionalText,
   movedTo: optionalText,

@@ -8,7 +8,10 @@ import type { PoolConfig } from '../pools/types.js';
 import type { QuotaMechanism } from '../quota/mechanism.js';
 import type { Capacity } from './capacity.js';
 import type { Catalog } from './catalog.js';
+import type { ContentJobs } from './content-jobs.js';
+import type { ContentSource, OpenSource } from './content-source.js';
 import type { Lease } from './lease.js';
+import type { SnapshotCatalog } from './snapshot-catalog.js';
 
 /**
  * One pool, open for changes: this controller holds its lease and has read its records. Ends as a whole when it can
@@ -18,12 +21,19 @@ export interface Session {
   readonly config: PoolConfig;
   readonly poolFile: PoolFile;
   readonly tree: Tree;
+  /** The same on threads of its own, for work that no call waits for. */
+  readonly background: Tree;
   readonly mechanism: QuotaMechanism;
   readonly lease: Lease;
   readonly catalog: Catalog;
+  readonly snapshots: SnapshotCatalog;
   readonly capacity: Capacity;
   readonly log: Logger;
-  /** Held by id while an operation on that volume runs. */
+  /** Copies under way. */
+  readonly jobs: ContentJobs;
+  /** Finds what a copy is made from, in whichever pool. */
+  readonly openSource: (source: ContentSource) => Promise<OpenSource>;
+  /** Held by id while an operation on that volume runs; by `snapshot/<id>` for a snapshot. */
   readonly locks: KeyLock;
   /** Ends the session: what is in memory may differ from what is on disk. */
   readonly fail: (error: Error) => void;

@@ -1,4 +1,5 @@
 import { messageOf } from '../base/errors.js';
+import { maxBytes } from '../base/units.js';
 import type { Tree } from '../linux/tree.js';
 import type { VolumeRecord } from './record.js';
 import type { Session } from './session.js';
@@ -40,7 +41,9 @@ export class UsageSampler {
 
   async #sample(record: VolumeRecord): Promise<void> {
     try {
-      const used = record.quota.mechanism === 'none' ? await this.#count(record.path) : await this.#statfs(record.path);
+      const all = record.quota.mechanism === 'none' ? await this.#count(record.path) : await this.#statfs(record.path);
+      // Blocks that are shared with the source of a clone are counted there.
+      const used = maxBytes(0n, all - BigInt(record.content?.sharedBytes ?? '0'));
       // The volume may have gone to the trash meanwhile; then it is known under another name.
       if (!this.#closed && this.#session.catalog.get(record.id) !== undefined) {
         this.#session.capacity.observeVolume(record.id, used);

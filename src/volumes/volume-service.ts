@@ -9,13 +9,21 @@ import {
 import { KeyLock } from '../base/key-lock.js';
 import { maxBytes } from '../base/units.js';
 import type { PoolConfig } from '../pools/types.js';
+import { conditionOf } from './condition.js';
 import type { ControlledPool } from './controlled-pool.js';
 import { createVolume, type CapacityRange, type WantedVolume } from './create.js';
+import { assertNotRead } from './content-source.js';
 import { deleteVolume } from './delete.js';
 import { expandVolume } from './expand.js';
 import { formatHandle, parseHandle, volumeIdOf, type Handle } from './handle.js';
+import { isListed, type ListedVolume } from './list.js';
+import { lookAt } from './look.js';
+import { modifyVolume } from './modify.js';
+import type { MutableParameters } from './mutable-parameters.js';
 import type { VolumeRecord } from './record.js';
 import type { Session } from './session.js';
+import { COPY_WAIT } from './snapshot-service.js';
+import { volumeJob } from './volume-content.js';
 
 export interface VolumeServiceOptions {
   /** Every pool of the config, by name. */
@@ -47,12 +55,30 @@ export class VolumeService {
     const release = this.#names.tryAcquire(wanted.name);
     if (release === undefined) throw aborted(`volume ${JSON.stringify(wanted.name)} is being made; retry`);
     try {
-      const candidates = this.#candidates(wanted.parameters.pools);
+      const candidates = this.#candidates(this.#poolsFor(wanted));
       const session = (await this.#holderOf(candidates, wanted.name)) ?? (await this.#roomiest(candidates));
-      return await this.#locked(session, volumeIdOf(wanted.name), () => createVolume(session, wanted));
+      const id = volumeIdOf(wanted.name);
+      const record = await this.#locked(session, id, () => createVolume(session, wanted));
+      return record.state === 'creating' ? await this.#filled(session, record) : record;
     } finally {
       release();
     }
+  }
+
+  /** Waits a while for a volume's content. @throws KayalError ABORTED while it is being copied; why it cannot be */
+  async #filled(session: Session, { id }: VolumeRecord): Promise<VolumeRecord> {
+    const handle = formatHandle({ pool: session.config.name, id });
+    await session.jobs.wait(volumeJob(id), COPY_WAIT, `volume ${handle}`);
+    const record = session.catalog.get(id);
+    if (record === undefined || record.state === 'creating') throw aborted(`volume ${handle} is not filled yet; retry`);
+    return record;
+  }
+
+  /** Where a volume with a source is made, when no pool is asked for: beside its source. */
+  #poolsFor({ parameters, content }: WantedVolume): readonly string[] {
+    const source = content === undefined ? undefined : parseHandle(content.handle)?.pool;
+    if (parameters.pools.length > 0 || source === undefined) return parameters.pools;
+    return this.#options.controlled().has(source) ? [source] : [];
   }
 
   /** Deletes the volume; OK when there is none. @throws KayalError FAILED_PRECONDITION while a pod here uses it */
@@ -69,7 +95,11 @@ export class VolumeService {
       if (await this.#options.isPublished(record)) {
         throw failedPrecondition(`volume ${handle} is in use on this node: unpublish it first`);
       }
-      await deleteVolume(session, record);
+      const open = [...this.#options.controlled().values()].flatMap((other) => other.current() ?? []);
+      assertNotRead(open, { kind: 'volume', handle: formatHandle(record) });
+      await session.jobs.cancel(volumeJob(parsed.id));
+      const current = session.catalog.get(parsed.id);
+      if (current !== undefined) await deleteVolume(session, current);
     });
   }
 
@@ -79,10 +109,43 @@ export class VolumeService {
     return this.#locked(session, id, async () => expandVolume(session, this.#existing(session, handle, id), range));
   }
 
+  /** Changes what a VolumeAttributesClass may change. @throws KayalError INVALID_ARGUMENT, NOT_FOUND */
+  async modify(handle: string, wanted: MutableParameters): Promise<VolumeRecord> {
+    const { session, id } = await this.#find(handle);
+    return this.#locked(session, id, async () => modifyVolume(session, this.#existing(session, handle, id), wanted));
+  }
+
   /** The volume's record. @throws KayalError NOT_FOUND for one that is unknown or gone for the CO */
   async get(handle: string): Promise<VolumeRecord> {
     const { session, id } = await this.#find(handle);
     return this.#existing(session, handle, id);
+  }
+
+  /**
+   * The volume and its condition. Where its pool is down, or its record damaged, that is the condition and not an error.
+   * @throws KayalError NOT_FOUND
+   */
+  async look(handle: string, pendingHeals: number | undefined): Promise<ListedVolume> {
+    const parsed = parseHandle(handle);
+    const pool = parsed === undefined ? undefined : this.#options.controlled().get(parsed.pool);
+    if (parsed === undefined || pool === undefined) throw this.#unknown(handle, parsed);
+    const { pool: name, id } = parsed;
+    const session = pool.current();
+    const catalog = session?.catalog ?? pool.listedCatalog();
+    const damaged = catalog?.damagedRecord(id);
+    if (damaged !== undefined) return { handle, condition: conditionOf({ pool: name, problem: damaged.message }) };
+    const record = catalog?.get(id);
+    if (session === undefined && record !== undefined && isListed(record)) {
+      const problem = `pool ${name} is not available: ${pool.reason()}`;
+      return { handle, record, condition: conditionOf({ pool: name, record, problem, pendingHeals }) };
+    }
+    const existing = await this.get(handle);
+    const facts = await lookAt(await pool.session(), existing);
+    return {
+      handle,
+      record: existing,
+      condition: conditionOf({ pool: name, record: existing, pendingHeals, ...facts }),
+    };
   }
 
   /** Room in the given pools together, and in the roomiest of them; all pools when none is named. */

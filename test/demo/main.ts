@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/base/errors.js';
 import { describeLeftovers, findLeftovers } from '../lib/leftovers.js';
@@ -26,16 +27,19 @@ async function howToPlay({ driver, bricks, volume, target }: Demo): Promise<stri
   const { config, socket, log } = driverPaths(driver.directory);
   const brick = await brickProcess(bricks[0] ?? '');
   return `
-Everything goes on running (kayal all is process ${driver.pid}). For example:
+Everything goes on running; kayal all is process ${driver.pid}, the volume is ${volume.id}. For example:
 
-  dd if=/dev/zero of=${target}/big bs=1M       # until the limit of 128 MiB stops it
-  df -h ${target}
-  find ${bricks[0]} -name .glusterfs -prune -o -print   # what a brick holds
-  kill -9 ${brick?.pid}                                # a brick: it is started again, and healed
-  kill -9 ${driver.pid}                                # the driver: bricks and mounts go on
-  tail -f ${log}
-  less ${config}                          # change it: it is picked up
-  csc -e unix://${socket} controller list-volumes      # any CSI client; the volume is ${volume.id}
+  V=${target}
+  dd if=/dev/zero of=$V/big bs=1M             # until the limit of 128 MiB stops it
+  df -h $V
+  kill -9 ${brick?.pid}    # a brick: it is started again, and healed
+  kill -9 ${driver.pid}    # the driver: bricks and mounts go on
+
+  D=${driver.directory}
+  tail -f $D/${basename(log)}
+  find $D/bricks -name .glusterfs -prune -o -print       # what the bricks hold
+  vi $D/${basename(config)}                 # a changed configuration is picked up
+  csc -e unix://$D/${basename(socket)} controller list-volumes   # any CSI client
 
 npm run demo -- --stop ends it and removes everything.`;
 }

@@ -11,9 +11,12 @@ function mount(...args) {
   if (status !== 0) throw new Error(`mount ${args.join(' ')}: ${error?.message ?? stderr}`);
 }
 
-/** A mount needs a file or directory to lie on. */
+/**
+ * A mount needs a file or directory to lie on.
+ * @param {string} path
+ */
 function makeTarget(path) {
-  if (statSync(path).isDirectory()) {
+  if (statSync(path).isDirectory() === true) {
     mkdirSync(root + path, { recursive: true });
   } else {
     mkdirSync(dirname(root + path), { recursive: true });

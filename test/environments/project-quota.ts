@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mustRun, runCommand } from '../lib/run-command.js';
 import { bootUml } from './uml.js';
@@ -61,6 +61,8 @@ async function runHere(run: ProjectQuotaRun, env: Readonly<Record<string, string
  */
 export async function runWithProjectQuota(run: ProjectQuotaRun): Promise<ProjectQuotaResult> {
   await mkdir(run.directory, { recursive: true });
+  // Users other than root have to reach what lies below it, and mkdtemp(3) makes it for root alone.
+  await chmod(run.directory, 0o755);
   const bricks: Brick[] = [];
   const mounted: Brick[] = [];
   try {

@@ -96,8 +96,8 @@ describe('controller', () => {
     );
     await expectStatus(
       call({ volume_content_source: { snapshot: { snapshot_id: 's' } } }),
-      'INVALID_ARGUMENT',
-      /volume_content_source/,
+      'NOT_FOUND',
+      /snapshot s does not exist/,
     );
   });
 

@@ -24,7 +24,7 @@ export interface PoolWish {
   readonly quota?: MechanismName;
   /** Paths of the bricks; `<directory>/bricks/<name>-<n>` by default. */
   readonly bricks?: readonly string[];
-  readonly strict?: boolean;
+  readonly profile?: ManagedPoolConfig['quotaProfile'];
 }
 
 /** Pools below one directory, and their clients, all of which `stopAll` ends. */
@@ -40,7 +40,7 @@ export class PoolBench {
     this.directory = directory;
   }
 
-  config({ name, replica, bricks, quota = 'none', strict = false }: PoolWish): ManagedPoolConfig {
+  config({ name, replica, bricks, quota = 'none', profile = 'exact' }: PoolWish): ManagedPoolConfig {
     const paths = Array.from({ length: replica }, (_, index) => join(this.directory, 'bricks', `${name}-${index}`));
     return {
       type: 'managed',
@@ -50,8 +50,8 @@ export class PoolBench {
       staticOnly: false,
       replica,
       bricks: bricks ?? paths,
-      quotaStrict: strict,
-      quotaProfile: 'exact',
+      quotaStrict: false,
+      quotaProfile: profile,
     };
   }
 

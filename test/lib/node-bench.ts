@@ -8,6 +8,7 @@ import { IoWorkers } from '../../src/linux/io-workers.js';
 import { readMountinfo, type MountEntry } from '../../src/linux/mountinfo.js';
 import { ClientRelease } from '../../src/node/client-release.js';
 import { createNodeService, type NodeService } from '../../src/node/service.js';
+import { UseNotes } from '../../src/node/use-notes.js';
 import { PoolMounts, type Attachment } from '../../src/pools/mounts.js';
 import { POOL_FILE, formatPoolFile } from '../../src/pools/pool-file.js';
 import type { PoolConfig } from '../../src/pools/types.js';
@@ -169,6 +170,8 @@ export class NodeBench {
       pools: this.pools,
       release: this.release,
       io: this.io,
+      uses: new UseNotes({ node: NODE_ID, log: quiet }),
+      pendingHeals: () => Promise.resolve(undefined),
       log: quiet,
     });
   }

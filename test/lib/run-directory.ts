@@ -1,5 +1,5 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { isProcessAlive, startTimeOf } from '../../src/linux/process-info.js';
 import { findLeftovers, removeLeftovers } from './leftovers.js';
 import { mustRun } from './run-command.js';
@@ -40,6 +40,8 @@ export async function removeRun(path: string): Promise<void> {
   const { mounts } = await findLeftovers(path);
   if (mounts.length > 0) throw new Error(`${mounts.join(', ')} cannot be unmounted; nothing was deleted`);
   await mustRun('rm', ['-rf', '--one-file-system', '--', path], { timeoutMs: 300_000 });
+  // The directory of all runs goes with the last one.
+  await rmdir(dirname(path)).catch(() => undefined);
 }
 
 export interface EarlierRuns {
@@ -53,12 +55,11 @@ export interface EarlierRuns {
 export async function findEarlierRuns(base: string): Promise<EarlierRuns> {
   const crashed: string[] = [];
   const kept: string[] = [];
-  await mkdir(base, { recursive: true });
-  for (const name of await readdir(base)) {
+  for (const name of await readdir(base).catch((): string[] => [])) {
     const [pid, startTime] = name.split('-');
     if (startTime === undefined || (await isProcessAlive(Number(pid), startTime))) continue;
     const path = join(base, name);
-    const files: readonly string[] = await readdir(path);
+    const files = await readdir(path);
     (files.includes(KEEP_MARKER) ? kept : crashed).push(path);
   }
   return { crashed, kept };

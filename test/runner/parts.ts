@@ -82,7 +82,8 @@ export const PARTS: Readonly<Record<string, Part>> = {
   lint: command(`${NODE_MODULES_BIN}/oxlint`, '--type-aware', '--deny-warnings'),
   types: command(`${NODE_MODULES_BIN}/tsc`, '--noEmit'),
   unit: vitest(5 * MINUTE, []),
+  chart: vitest(20 * MINUTE, ['--config', 'test/vitest.config.ts', 'test/chart']),
   gluster: onGluster(20 * MINUTE, 'test/gluster', 'test/faults'),
   sanity: script(10 * MINUTE, 'test/sanity/main.ts'),
-  'project-quota': onGluster(10 * MINUTE, 'test/project-quota'),
+  'project-quota': onGluster(10 * MINUTE, 'test/project-quota', 'test/quota'),
 };

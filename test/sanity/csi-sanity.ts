@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream, existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
@@ -47,6 +47,8 @@ export interface SanityResult {
 export async function runCsiSanity({ program, endpoint, directory }: SanityOptions): Promise<SanityResult> {
   const report = join(directory, 'junit.xml');
   const log = join(directory, 'csi-sanity.log');
+  const mutableParameters = join(directory, 'mutable-parameters.yaml');
+  await writeFile(mutableParameters, 'onDelete: delete\nsoftLimitPercent: "90"\n');
   const output = createWriteStream(log);
   const child = spawn(
     program,
@@ -56,6 +58,7 @@ export async function runCsiSanity({ program, endpoint, directory }: SanityOptio
       `--csi.stagingdir=${join(directory, 'staging')}`,
       `--csi.testvolumesize=${64 * MiB}`,
       `--csi.testvolumeexpandsize=${128 * MiB}`,
+      `--csi.testvolumemutableparameters=${mutableParameters}`,
       '--ginkgo.v',
       '--ginkgo.no-color',
       `--ginkgo.junit-report=${report}`,

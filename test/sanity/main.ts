@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Driver, driverPaths, managedPool } from '../lib/driver.js';
 import { ensureCsiSanity, runCsiSanity, VERSION, type SanityResult } from './csi-sanity.js';
+import type { Spec } from './junit.js';
 import { advertisedCapabilities, explainSkips, type Capability, type SkipReport } from './skips.js';
 
 function say(text: string): void {
@@ -29,12 +30,19 @@ async function runOnDriver(program: string, directory: string): Promise<Outcome>
   }
 }
 
+function names(specs: readonly Spec[]): string {
+  return specs
+    .map(({ name }) => `  ${name}`)
+    .sort()
+    .join('\n');
+}
+
+/** Sorted, as the suite runs its groups in another order each time. */
 function printSkips({ explained, unexplained, pending }: SkipReport): void {
-  for (const [capability, specs] of explained) {
-    say(`skipped by the suite, as Kayal does not advertise ${capability}:`);
-    for (const { name } of specs) say(`  ${name}`);
+  for (const [capability, specs] of [...explained].sort(([a], [b]) => a.localeCompare(b))) {
+    say(`skipped by the suite, as Kayal does not advertise ${capability}:\n${names(specs)}`);
   }
-  for (const { name } of pending) say(`switched off in the suite itself:\n  ${name}`);
+  if (pending.length > 0) say(`switched off in the suite itself:\n${names(pending)}`);
   for (const { name, message } of unexplained) say(`SKIPPED WITHOUT A REASON: ${name} (${message})`);
 }
 

@@ -1,0 +1,37 @@
+import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makePrivateDirectory, preparePrivateLog, readTextFile, writePrivateFile } from './private-files.js';
+
+describe('private files', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'private-'));
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
+
+  it('are for root alone, whatever was there before', async () => {
+    const path = join(directory, 'a/b');
+    await makePrivateDirectory(path);
+    expect(await modeOf(path)).toBe(0o700);
+    const file = join(path, 'file');
+    await writeFile(file, 'old', { mode: 0o644 });
+    await writePrivateFile(file, 'new');
+    expect(await readFile(file, 'utf8')).toBe('new');
+    expect(await modeOf(file)).toBe(0o600);
+    expect(await readTextFile(join(path, 'none'))).toBeUndefined();
+  });
+
+  it('keeps a log and its place, until it is too large', async () => {
+    const log = join(directory, 'log');
+    await writeFile(log, 'line\n', { mode: 0o644 });
+    expect(await preparePrivateLog(log)).toBe(5);
+    expect(await modeOf(log)).toBe(0o600);
+    await truncate(log, 9 * 1024 * 1024);
+    expect(await preparePrivateLog(log)).toBe(0);
+    expect((await stat(log)).size).toBe(0);
+  });
+});

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import { clientVolfile, controlVolfile } from './client.js';
+import { parseVolfile } from './parse.js';
+import type { VolfileVolume } from './parse.js';
+import { quotadVolfile } from './quotad.js';
+import { needsSelfHeal, selfHealVolfile } from './self-heal.js';
+import { testGroup, testLayout } from './test-layouts.js';
+
+const types = (volumes: readonly VolfileVolume[]): string[] => volumes.map(({ type }) => type);
+const byType = (volumes: readonly VolfileVolume[], type: string): VolfileVolume[] =>
+  volumes.filter((volume) => volume.type === type);
+
+describe('client volfile', () => {
+  it('of one brick: connection, distribution, cache', () => {
+    const volumes = parseVolfile(clientVolfile(testLayout([testGroup('single', 1)])));
+    expect(types(volumes)).toEqual([
+      'protocol/client',
+      'cluster/distribute',
+      'features/utime',
+      'performance/write-behind',
+      'performance/md-cache',
+      'debug/io-stats',
+    ]);
+    expect(volumes[0]).toMatchObject({
+      name: 'p-client-0',
+      options: {
+        'remote-host': '127.0.0.1',
+        'remote-port': '24100',
+        'remote-subvolume': '/bricks/b0',
+        'ping-timeout': '10',
+        username: 'user',
+        password: 'secret',
+      },
+    });
+  });
+
+  it('of three replicas keeps the order that their bookkeeping counts on', () => {
+    const volumes = parseVolfile(clientVolfile(testLayout([testGroup('replicate', 3)])));
+    expect(byType(volumes, 'cluster/replicate')).toMatchObject([
+      {
+        name: 'p-replicate-0',
+        options: { 'afr-pending-xattr': 'p-client-0,p-client-1,p-client-2', 'quorum-type': 'auto' },
+        subvolumes: ['p-client-0', 'p-client-1', 'p-client-2'],
+      },
+    ]);
+    expect(byType(volumes, 'cluster/replicate')[0]?.options).not.toHaveProperty('arbiter-count');
+    expect(byType(volumes, 'cluster/replicate')[0]?.options).not.toHaveProperty('iam-self-heal-daemon');
+  });
+
+  it('of an arbiter group says so', () => {
+    const volumes = parseVolfile(clientVolfile(testLayout([testGroup('arbiter', 3)])));
+    expect(byType(volumes, 'cluster/replicate')[0]?.options['arbiter-count']).toBe('1');
+  });
+
+  it('of a disperse group has its redundancy', () => {
+    const volumes = parseVolfile(clientVolfile(testLayout([testGroup('disperse', 6)])));
+    expect(byType(volumes, 'cluster/disperse')).toMatchObject([
+      {
+        name: 'p-disperse-0',
+        options: { redundancy: '2' },
+        subvolumes: [0, 1, 2, 3, 4, 5].map((n) => `p-client-${n}`),
+      },
+    ]);
+  });
+
+  it('of several groups distributes over all of them', () => {
+    const groups = [testGroup('replicate', 3), testGroup('replicate', 3, 3), testGroup('single', 1, 6)];
+    const volumes = parseVolfile(clientVolfile(testLayout(groups)));
+    expect(byType(volumes, 'cluster/distribute')[0]?.subvolumes).toEqual([
+      'p-replicate-0',
+      'p-replicate-1',
+      'p-client-6',
+    ]);
+    expect(byType(volumes, 'cluster/replicate')[1]?.subvolumes).toEqual(['p-client-3', 'p-client-4', 'p-client-5']);
+  });
+
+  it('can do without write-behind', () => {
+    const volumes = parseVolfile(clientVolfile(testLayout([testGroup('single', 1)], { writeBehind: false })));
+    expect(types(volumes)).not.toContain('performance/write-behind');
+  });
+
+  it('for control keeps nothing back', () => {
+    const volumes = parseVolfile(controlVolfile(testLayout([testGroup('replicate', 3)])));
+    expect(types(volumes).filter((type) => type.startsWith('performance/'))).toEqual([]);
+  });
+
+  it.each([
+    ['single', 2],
+    ['replicate', 1],
+    ['arbiter', 2],
+    ['disperse', 2],
+    ['disperse', 4],
+  ] as const)('refuses a %s group of %i', (kind, count) => {
+    expect(() => clientVolfile(testLayout([testGroup(kind, count)]))).toThrow(/cannot have/);
+  });
+
+  it('works for a pool whose name is a word of the volfile language', () => {
+    const volumes = parseVolfile(clientVolfile(testLayout([testGroup('single', 1)], { pool: 'volume' })));
+    expect(volumes.map(({ name }) => name)).not.toContain('volume');
+  });
+});
+
+describe('self-heal volfile', () => {
+  it('has every group that heals, and says who it is', () => {
+    const layout = testLayout([testGroup('replicate', 3), testGroup('disperse', 6, 3), testGroup('single', 1, 9)]);
+    const volumes = parseVolfile(selfHealVolfile(layout));
+    expect(needsSelfHeal(layout)).toBe(true);
+    expect(volumes.at(-1)?.subvolumes).toEqual(['p-replicate-0', 'p-disperse-1']);
+    expect(byType(volumes, 'cluster/replicate')[0]?.options['iam-self-heal-daemon']).toBe('on');
+    expect(byType(volumes, 'cluster/disperse')[0]?.options['iam-self-heal-daemon']).toBe('yes');
+  });
+
+  it('is not needed for single bricks', () => {
+    expect(needsSelfHeal(testLayout([testGroup('single', 1)]))).toBe(false);
+  });
+});
+
+describe('quotad volfile', () => {
+  it('names the graph for the pool as the bricks ask for it', () => {
+    const volumes = parseVolfile(quotadVolfile(testLayout([testGroup('replicate', 3)], { quota: 'gluster' })));
+    expect(volumes.at(-1)).toEqual({
+      name: 'p-quotad',
+      type: 'features/quotad',
+      options: { 'p-dht.volume-id': 'p' },
+      subvolumes: ['p-dht'],
+    });
+  });
+});

@@ -1,0 +1,191 @@
+import { chown, link, mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KiB, MiB } from '../../src/base/units.js';
+import { IoWorkers } from '../../src/linux/io-workers.js';
+import { getProject, getQuota } from '../../src/linux/project-quota.js';
+import { quiet } from '../../src/linux/testing.js';
+import { Tree } from '../../src/linux/tree.js';
+import { ProjectMechanism } from '../../src/quota/project.js';
+import { readUsage } from '../../src/quota/usage.js';
+import { QuotaBench } from '../helpers/quota-bench.js';
+import { runCommand } from '../lib/run-command.js';
+import { waitFor } from '../lib/wait.js';
+import { xfsMounts } from './bricks.js';
+
+const LIMIT = 20n * MiB;
+
+/** Writes until the limit stops it, in small steps, and returns the bytes that the file got. */
+async function fill(file: string): Promise<bigint> {
+  const handle = await open(file, 'w');
+  try {
+    for (;;) await handle.write(Buffer.alloc(65_536));
+  } catch (error) {
+    expect((error as NodeJS.ErrnoException).code).toMatch(/^(ENOSPC|EDQUOT)$/);
+  } finally {
+    await handle.close().catch(() => undefined);
+  }
+  const reread = await open(file, 'r');
+  try {
+    return BigInt((await reread.stat()).size);
+  } finally {
+    await reread.close();
+  }
+}
+
+describe('on a directory pool', () => {
+  const io = new IoWorkers({ log: quiet });
+  const [root] = xfsMounts();
+  let tree: Tree;
+  let mechanism: ProjectMechanism;
+
+  beforeAll(async () => {
+    await mkdir(join(root, 'pool'));
+    tree = await Tree.open(io, 'pool', join(root, 'pool'));
+    mechanism = new ProjectMechanism({ trees: [tree], seed: 'lagoon' });
+  });
+  afterAll(async () => {
+    await tree.close();
+    await io.close();
+    await rm(join(root, 'pool'), { recursive: true });
+  });
+
+  it('is there, and not on a filesystem without it', async () => {
+    await mechanism.probe();
+    const elsewhere = await Tree.open(io, 'elsewhere', tmpdir());
+    await expect(new ProjectMechanism({ trees: [tree, elsewhere], seed: '' }).probe()).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+    });
+    await elsewhere.close();
+  });
+
+  it('lets a volume take its limit and not a block more, in whatever directory', async () => {
+    await tree.mkdirs('exact', 0o777);
+    const projectId = await mechanism.allocate(new Set());
+    await mechanism.set({ path: 'exact', projectId }, LIMIT);
+    expect(await mechanism.get({ path: 'exact' })).toBe(LIMIT);
+    expect(await fill(join(tree.root, 'exact', 'file'))).toBe(LIMIT);
+    await rm(join(tree.root, 'exact', 'file'));
+    await mkdir(join(tree.root, 'exact', 'a', 'b'), { recursive: true });
+    expect(await getProject(tree, 'exact/a/b')).toBe(projectId);
+    expect(await fill(join(tree.root, 'exact', 'a', 'b', 'file'))).toBe(LIMIT);
+    const usage = await readUsage({ tree, target: { path: 'exact', projectId }, mechanism: 'project', local: true });
+    expect(usage).toMatchObject({ total: LIMIT, used: LIMIT, available: 0n, inodes: { used: 4n } });
+  });
+
+  it('raises a limit at once', async () => {
+    await tree.mkdirs('grows', 0o777);
+    const projectId = await mechanism.allocate(new Set());
+    await mechanism.set({ path: 'grows', projectId }, LIMIT);
+    await fill(join(tree.root, 'grows', 'file'));
+    await mechanism.set({ path: 'grows', projectId }, LIMIT + MiB);
+    expect(await fill(join(tree.root, 'grows', 'file'))).toBe(LIMIT + MiB);
+  });
+
+  it('never gives out an id that something uses, and frees those of volumes that are gone', async () => {
+    await tree.mkdirs('first', 0o777);
+    const first = await mechanism.allocate(new Set());
+    await mechanism.set({ path: 'first', projectId: first }, LIMIT);
+    const second = await mechanism.allocate(new Set());
+    expect(second).not.toBe(first);
+    expect(await mechanism.allocate(new Set([second]))).not.toBe(second);
+    await tree.removeTree('first');
+    await mechanism.clear({ path: 'first', projectId: first });
+    expect(await mechanism.get({ path: 'first', projectId: first })).toBeUndefined();
+    // XFS frees the inodes of deleted files in the background.
+    await waitFor('the id to be free again', async () =>
+      (await mechanism.allocate(new Set())) === first ? true : undefined,
+    );
+  });
+
+  it('refuses a directory that belongs to another project', async () => {
+    await tree.mkdirs('taken', 0o777);
+    const projectId = await mechanism.allocate(new Set());
+    await mechanism.set({ path: 'taken', projectId }, LIMIT);
+    await writeFile(join(tree.root, 'taken', 'file'), 'x');
+    const other = await mechanism.allocate(new Set());
+    await expect(mechanism.set({ path: 'taken', projectId: other }, LIMIT)).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+    });
+  });
+
+  it('does not stop a pod that moves its own files to another project: documented', async () => {
+    await tree.mkdirs('tampered', 0o777);
+    const projectId = await mechanism.allocate(new Set());
+    await mechanism.set({ path: 'tampered', projectId }, LIMIT);
+    const file = join(tree.root, 'tampered', 'file');
+    await writeFile(file, Buffer.alloc(4096));
+    await chown(file, 1000, 1000);
+    await moveToProject0(file);
+    expect((await getQuota(tree, projectId)).usedBytes).toBe(0n);
+  });
+});
+
+/** What an unprivileged owner of a file may do, with a tool of Debian's xfsprogs. */
+async function moveToProject0(file: string): Promise<void> {
+  const args = ['--reuid=1000', '--regid=1000', '--clear-groups', 'xfs_io', '-c', 'chproj 0', file];
+  const { code, stderr } = await runCommand('setpriv', args);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+}
+
+describe.each([1, 3] as const)('on a managed pool, replica %d, all bricks on one XFS', (replica) => {
+  const [, root] = xfsMounts();
+  const bricks = Array.from({ length: replica }, (_, index) => join(root, `${replica}-${index}`, 'brick'));
+  let bench: QuotaBench;
+  let trees: readonly Tree[];
+  let mechanism: ProjectMechanism;
+
+  beforeAll(async () => {
+    for (const brick of bricks) await mkdir(join(brick, '..'));
+    bench = await QuotaBench.start({ quota: 'project', replica, bricks });
+    trees = await Promise.all(bricks.map((brick) => Tree.open(bench.io, 'bricks', brick)));
+    const [first, ...others] = trees;
+    if (first === undefined) throw new Error('no bricks');
+    mechanism = new ProjectMechanism({ trees: [first, ...others], seed: 'lagoon', writtenByRoot: true });
+  });
+  afterAll(async () => {
+    for (const tree of trees) await tree.close();
+    await bench.stop();
+  });
+
+  it('lets a volume take its limit and not a block more, and shows it in statfs', async () => {
+    await mechanism.probe();
+    const { path, directory } = await bench.addVolume(mechanism, LIMIT);
+    expect((await bench.client.statfs(path)).total).toBe(LIMIT);
+    await fill(join(directory, 'file'));
+    for (const number of trees.keys()) {
+      const { usedBytes } = await quotaOf(path, number);
+      expect(usedBytes).toBeLessThanOrEqual(LIMIT);
+      // The client sends 128 KiB at a time, and of several bricks one may refuse what others took.
+      expect(usedBytes).toBeGreaterThan(LIMIT - 256n * KiB);
+    }
+  });
+
+  it('keeps a pod from moving its files to another project', async () => {
+    const { path, directory } = await bench.addVolume(mechanism, LIMIT);
+    const file = join(directory, 'file');
+    await writeFile(file, Buffer.alloc(4096));
+    await chown(file, 1000, 1000);
+    const args = ['--reuid=1000', '--regid=1000', '--clear-groups', 'xfs_io', '-c', 'chproj 0', file];
+    await runCommand('setpriv', args);
+    await link(file, join(directory, 'again'));
+    expect((await quotaOf(path, 0)).usedBytes).toBe(4096n);
+  });
+
+  it('puts a directory that healing made anew, with its content, back into its project', async () => {
+    const path = 'volumes/healed';
+    await bench.control.mkdirs(path, 0o777);
+    await mkdir(join(bench.client.root, path, 'directory'));
+    await writeFile(join(bench.client.root, path, 'directory', 'file'), Buffer.alloc(65_536));
+    await mechanism.set({ path, projectId: 70_000 }, LIMIT);
+    // Not exactly that: XFS allocates space past the end of a file that grows.
+    for (const number of trees.keys()) expect((await quotaOf(path, number)).usedBytes).toBeGreaterThanOrEqual(65_536n);
+  });
+
+  async function quotaOf(path: string, number: number): ReturnType<typeof getQuota> {
+    const tree = trees[number];
+    if (tree === undefined) throw new Error(`no brick ${number}`);
+    return getQuota(tree, await getProject(tree, path));
+  }
+});
