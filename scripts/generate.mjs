@@ -33,8 +33,7 @@ execFileSync(
 // protobufjs ships descriptor.proto as JSON but, unlike its other common files, does not register it by itself.
 const descriptor = createRequire(import.meta.url)('protobufjs/google/protobuf/descriptor.json');
 protobuf.common('descriptor', descriptor.nested.google.nested.protobuf.nested);
-const root = await new protobuf.Root().load(
-  PROTOS.map((file) => `proto/${file}`),
-  { keepCase: true },
-);
+const root = new protobuf.Root();
+// One after the other: read at the same time, the files would come in any order.
+for (const file of PROTOS) await root.load(`proto/${file}`, { keepCase: true });
 writeFileSync(`${out}/schema.json`, `${JSON.stringify(root.toJSON())}\n`);

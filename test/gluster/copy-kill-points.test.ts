@@ -82,13 +82,13 @@ describe('kill -9 in the middle of a copy', () => {
       () => false,
     );
     const left = await remaining();
-    if (left > 0) {
-      await disarm();
+    await disarm();
+    // What goes on in the background (the purge) may have come to the point after the call was answered.
+    if (left > 0 && driver.isRunning) {
       if (answered) return false;
       throw new Error(`the call failed without a kill (point ${n}, left ${left})`);
     }
     await driver.kill();
-    await disarm();
     await start();
     return true;
   };

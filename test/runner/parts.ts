@@ -69,7 +69,7 @@ const generated: Part = async ({ directory, env, signal }) => {
     signal,
     timeoutMs: MINUTE,
   });
-  const { code: difference, stdout, stderr } = await runCommand('diff', ['-r', 'src/gen', fresh]);
+  const { code: difference, stdout, stderr } = await runCommand('diff', ['-rq', 'src/gen', fresh]);
   if (difference !== 0) process.stdout.write(`src/gen is not what "npm run generate" makes:\n${stdout}${stderr}`);
   return one(code === 0 && difference === 0);
 };
