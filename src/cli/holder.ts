@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ControlledPools } from '../controller/controlled-pools.js';
 import type { PoolConfig } from '../pools/types.js';
-import type { Catalog } from '../volumes/catalog.js';
-import { askHolder, performTask, type HolderTask } from '../volumes/holder-task.js';
-import { KnownPools } from '../volumes/known-pools.js';
-import { lookAtLease } from '../volumes/lease.js';
+import type { Catalog } from '../volumes/records/catalog.js';
+import { askHolder, performTask, type HolderTask } from '../volumes/service/holder-task.js';
+import { KnownPools } from '../volumes/pool/known-pools.js';
+import { lookAtLease } from '../volumes/pool/lease.js';
 import { unavailable } from '../base/errors.js';
 import { createMechanism } from './mechanism.js';
 import { statePath } from './runtime.js';

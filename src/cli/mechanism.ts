@@ -35,7 +35,7 @@ async function projectOf({ config, tree, io }: MechanismOptions): Promise<Candid
     config.bricks.map((brick) => Tree.open(io, `${config.name}#bricks`, brick)),
   );
   if (first === undefined) return impossible('it has no bricks');
-  return new ProjectMechanism({ trees: [first, ...others], seed: config.name });
+  return new ProjectMechanism({ trees: [first, ...others], seed: config.name, writtenByRoot: true });
 }
 
 async function candidatesFor(options: MechanismOptions): Promise<Candidates> {

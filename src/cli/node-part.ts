@@ -13,7 +13,7 @@ import { PoolMounts } from '../pools/mounts.js';
 import { createHooks } from '../rpc/hooks.js';
 import { serviceDefinition } from '../rpc/schema.js';
 import { implement } from '../rpc/service.js';
-import type { VolumeRecord } from '../volumes/record.js';
+import type { VolumeRecord } from '../volumes/records/record.js';
 import { DRIVER_NAME } from '../base/version.js';
 import type { Part } from './part.js';
 import { statePath, type Runtime } from './runtime.js';

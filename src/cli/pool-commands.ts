@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { KnownPools } from '../volumes/known-pools.js';
-import { takeOver } from '../volumes/takeover.js';
+import { KnownPools } from '../volumes/pool/known-pools.js';
+import { takeOver } from '../volumes/pool/takeover.js';
 import type { Outcome } from './config-check.js';
 import type { Settings } from './flags.js';
 import { loadConfig } from '../pools/config-file.js';

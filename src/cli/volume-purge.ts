@@ -1,8 +1,8 @@
 import { invalidArgument } from '../base/errors.js';
 import { formatBytes } from '../base/units.js';
-import { parseHandle } from '../volumes/handle.js';
-import { checkKept } from '../volumes/purge-kept.js';
-import { readRecord } from '../volumes/record.js';
+import { parseHandle } from '../volumes/records/handle.js';
+import { checkKept } from '../volumes/service/purge-kept.js';
+import { readRecord } from '../volumes/records/record.js';
 import type { Outcome } from './config-check.js';
 import type { Settings } from './flags.js';
 import { asHolder } from './holder.js';

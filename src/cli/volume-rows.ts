@@ -5,11 +5,11 @@ import type { Tree } from '../linux/tree.js';
 import type { PoolConfig } from '../pools/types.js';
 import { noLimits } from '../quota/none.js';
 import { readUsage } from '../quota/usage.js';
-import { formatHandle } from '../volumes/handle.js';
-import { readUses } from '../volumes/last-use.js';
-import { readPool } from '../volumes/read-pool.js';
-import type { VolumeRecord } from '../volumes/record.js';
-import type { SnapshotRecord } from '../volumes/snapshot-record.js';
+import { formatHandle } from '../volumes/records/handle.js';
+import { readUses } from '../volumes/life/last-use.js';
+import { readPool } from '../volumes/service/read-pool.js';
+import type { VolumeRecord } from '../volumes/records/record.js';
+import type { SnapshotRecord } from '../volumes/records/snapshot-record.js';
 import { formatAge, formatTable } from './table.js';
 import type { Runtime } from './runtime.js';
 

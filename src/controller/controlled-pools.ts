@@ -5,10 +5,10 @@ import { Tree } from '../linux/tree.js';
 import type { PoolMounts } from '../pools/mounts.js';
 import type { Config, PoolConfig } from '../pools/types.js';
 import type { MechanismName, QuotaMechanism } from '../quota/mechanism.js';
-import { openSource } from '../volumes/content-source.js';
-import { ControlledPool } from '../volumes/controlled-pool.js';
+import { openSource } from '../volumes/pool/content-source.js';
+import { ControlledPool } from '../volumes/service/controlled-pool.js';
 import { warnOfOvershoot } from './overshoot-warning.js';
-import type { KnownPools } from '../volumes/known-pools.js';
+import type { KnownPools } from '../volumes/pool/known-pools.js';
 
 export interface ControlledPoolsOptions {
   readonly node: string;

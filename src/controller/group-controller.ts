@@ -8,8 +8,8 @@ import type { GetVolumeGroupSnapshotResponse } from '../gen/csi/v1/GetVolumeGrou
 import type { GroupControllerGetCapabilitiesResponse } from '../gen/csi/v1/GroupControllerGetCapabilitiesResponse.js';
 import type { GroupControllerHandlers } from '../gen/csi/v1/GroupController.js';
 import type { Service } from '../rpc/service.js';
-import { checkName } from '../volumes/create.js';
-import type { SnapshotService } from '../volumes/snapshot-service.js';
+import { checkName } from '../volumes/life/create.js';
+import type { SnapshotService } from '../volumes/service/snapshot-service.js';
 import { groupSnapshotOf } from './messages.js';
 import { refuseParameters } from './snapshot-calls.js';
 

@@ -5,12 +5,12 @@ import type { Volume } from '../gen/csi/v1/Volume.js';
 import type { VolumeGroupSnapshot } from '../gen/csi/v1/VolumeGroupSnapshot.js';
 import type { VolumeContentSource } from '../gen/csi/v1/VolumeContentSource.js';
 import { invalidArgument } from '../base/errors.js';
-import type { ContentSource } from '../volumes/content-source.js';
-import type { CapacityRange } from '../volumes/create.js';
-import { formatHandle } from '../volumes/handle.js';
-import type { VolumeContent, VolumeRecord } from '../volumes/record.js';
-import type { SnapshotRecord } from '../volumes/snapshot-record.js';
-import type { GroupSnapshot } from '../volumes/snapshot-service.js';
+import type { ContentSource } from '../volumes/pool/content-source.js';
+import type { CapacityRange } from '../volumes/life/create.js';
+import { formatHandle } from '../volumes/records/handle.js';
+import type { VolumeContent, VolumeRecord } from '../volumes/records/record.js';
+import type { SnapshotRecord } from '../volumes/records/snapshot-record.js';
+import type { GroupSnapshot } from '../volumes/service/snapshot-service.js';
 
 export function parseCapacityRange(range: CapacityRange__Output | null): CapacityRange {
   return { requiredBytes: BigInt(range?.required_bytes ?? 0), limitBytes: BigInt(range?.limit_bytes ?? 0) };

@@ -1,6 +1,6 @@
 import { messageOf } from '../base/errors.js';
 import { describeRisk, overshootRisk } from '../quota/overshoot-risk.js';
-import type { Session } from '../volumes/session.js';
+import type { Session } from '../volumes/pool/session.js';
 
 /** Says in the log, once a pool of glusterd's is open, when its limits do not hold, and which commands mend it. */
 export async function warnOfOvershoot({ config, mechanism, log }: Session): Promise<void> {

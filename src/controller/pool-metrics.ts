@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from 'prom-client';
-import type { ControlledPool } from '../volumes/controlled-pool.js';
+import type { ControlledPool } from '../volumes/service/controlled-pool.js';
 
 /** Figures of each pool, read from memory when Prometheus asks. */
 export function registerPoolMetrics(registry: Registry, pools: () => ReadonlyMap<string, ControlledPool>): void {

@@ -9,9 +9,9 @@ import type { GetSnapshotResponse } from '../gen/csi/v1/GetSnapshotResponse.js';
 import type { ListSnapshotsRequest__Output } from '../gen/csi/v1/ListSnapshotsRequest.js';
 import type { ListSnapshotsResponse } from '../gen/csi/v1/ListSnapshotsResponse.js';
 import type { Service } from '../rpc/service.js';
-import { checkName } from '../volumes/create.js';
-import { ownParameters } from '../volumes/parameters.js';
-import type { SnapshotService } from '../volumes/snapshot-service.js';
+import { checkName } from '../volumes/life/create.js';
+import { ownParameters } from '../volumes/requests/parameters.js';
+import type { SnapshotService } from '../volumes/service/snapshot-service.js';
 import { snapshotOf } from './messages.js';
 
 type SnapshotCalls = Pick<

@@ -72,7 +72,7 @@ function daemonOf(options: PoolProcessesOptions, spec: ProcessSpec, all: readonl
   const launch = (argv: readonly string[]): Promise<RunningProcess> =>
     layout.quota === 'gluster'
       ? spawnWithRunDirectory({
-          argv,
+          argv: spec.file === 'self-heal' ? argv : ['nice', '-n', '-10', ...argv],
           runDirectory: paths.run,
           paths: [directory, ...spec.paths],
           mates: all.flatMap(({ pid }) => (pid === undefined ? [] : [pid])),

@@ -30,7 +30,7 @@ export async function spawnDetached(argv: readonly string[]): Promise<RunningPro
 }
 
 /** Names (`comm`) of processes that may be one of ours; nsenter is what a brick is for a moment before it is a brick. */
-const OUR_PROGRAMS = new Set(['glusterfs', 'glusterfsd', 'nsenter']);
+const OUR_PROGRAMS = new Set(['glusterfs', 'glusterfsd', 'nsenter', 'nice']);
 
 async function isOurProgram(pid: number): Promise<boolean> {
   try {

@@ -4,7 +4,7 @@ import type { NodePublishVolumeRequest__Output } from '../gen/csi/v1/NodePublish
 import type { NodePublishVolumeResponse } from '../gen/csi/v1/NodePublishVolumeResponse.js';
 import { readMountinfo, topMount } from '../linux/mountinfo.js';
 import type { CallContext } from '../rpc/service.js';
-import { parseCapability } from '../volumes/capabilities.js';
+import { parseCapability } from '../volumes/requests/capabilities.js';
 import { bindVolume } from './bind-volume.js';
 import type { NodeDependencies } from './dependencies.js';
 import { targetKey, volumeKey, whileLocked } from './locks.js';

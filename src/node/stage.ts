@@ -4,7 +4,7 @@ import type { NodeStageVolumeRequest__Output } from '../gen/csi/v1/NodeStageVolu
 import type { NodeStageVolumeResponse } from '../gen/csi/v1/NodeStageVolumeResponse.js';
 import type { NodeUnstageVolumeRequest__Output } from '../gen/csi/v1/NodeUnstageVolumeRequest.js';
 import type { NodeUnstageVolumeResponse } from '../gen/csi/v1/NodeUnstageVolumeResponse.js';
-import { parseCapability } from '../volumes/capabilities.js';
+import { parseCapability } from '../volumes/requests/capabilities.js';
 import type { NodeDependencies } from './dependencies.js';
 import { volumeKey, whileLocked } from './locks.js';
 import { poolOfHandle, requirePath, requireVolumeId } from './requests.js';

@@ -1,7 +1,7 @@
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import type { Tree } from '../linux/tree.js';
-import { noteUse } from '../volumes/last-use.js';
+import { noteUse } from '../volumes/life/last-use.js';
 
 /** A volume in use is noted again after this time, in ms. */
 const NOTE_EVERY_MS = 6 * 60 * 60 * 1000;

@@ -2,11 +2,11 @@ import { aborted, failedPrecondition, invalidArgument, notFound } from '../base/
 import type { Attachment } from '../pools/mounts.js';
 import { retryStale } from '../pools/retry-stale.js';
 import type { PoolConfig } from '../pools/types.js';
-import { parseHandle } from '../volumes/handle.js';
-import { requestImport } from '../volumes/import-request.js';
-import { defaultDataPath } from '../volumes/layout.js';
-import { readRecord, type VolumeRecord } from '../volumes/record.js';
-import { checkStaticVolume, parseStaticVolume, type StaticVolume } from '../volumes/static-volume.js';
+import { parseHandle } from '../volumes/records/handle.js';
+import { requestImport } from '../volumes/requests/import-request.js';
+import { defaultDataPath } from '../volumes/records/layout.js';
+import { readRecord, type VolumeRecord } from '../volumes/records/record.js';
+import { checkStaticVolume, parseStaticVolume, type StaticVolume } from '../volumes/requests/static-volume.js';
 import type { NodeDependencies } from './dependencies.js';
 import { poolOfHandle } from './requests.js';
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { describe, expect, it } from 'vitest';
-import { parseParameters } from '../volumes/parameters.js';
+import { parseParameters } from '../volumes/requests/parameters.js';
 import { parseConfig } from './config.js';
 
 const FOLDERS = ['examples', 'docs'] as const;

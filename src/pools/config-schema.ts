@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { isPoolName } from '../volumes/handle.js';
+import { isPoolName } from '../volumes/records/handle.js';
 import { isNodeName } from './node-name.js';
 
 /** Bytes; Linux' PATH_MAX less room for what Kayal and GlusterFS put below the directory. */

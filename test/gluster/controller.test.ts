@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readFile, readdir, stat, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { bucketOf } from '../../src/volumes/handle.js';
-import { recordPath } from '../../src/volumes/layout.js';
+import { bucketOf } from '../../src/volumes/records/handle.js';
+import { recordPath } from '../../src/volumes/records/layout.js';
 import { Driver } from '../lib/driver.js';
 import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
 import { MiB, SHARED, claimParameters, createRequest, expectStatus, retried } from '../lib/requests.js';

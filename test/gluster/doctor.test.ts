@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from '
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { recordPath } from '../../src/volumes/layout.js';
+import { recordPath } from '../../src/volumes/records/layout.js';
 import { Driver, driverPaths } from '../lib/driver.js';
 import { kayal } from '../lib/kayal.js';
 import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { recordPath } from '../../src/volumes/layout.js';
-import { parseRecord, type VolumeRecord } from '../../src/volumes/record.js';
+import { recordPath } from '../../src/volumes/records/layout.js';
+import { parseRecord, type VolumeRecord } from '../../src/volumes/records/record.js';
 import { Driver, driverPaths } from '../lib/driver.js';
 import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
 import { writeMiB } from '../lib/managed-pool.js';

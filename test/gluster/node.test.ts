@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { formatPoolFile, readPoolFile, POOL_FILE } from '../../src/pools/pool-file.js';
-import { recordPath } from '../../src/volumes/layout.js';
+import { recordPath } from '../../src/volumes/records/layout.js';
 import { NodeBench, capability } from '../lib/node-bench.js';
 
 const run = promisify(execFile);

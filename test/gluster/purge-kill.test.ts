@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { recordPath } from '../../src/volumes/layout.js';
+import { recordPath } from '../../src/volumes/records/layout.js';
 import { Driver } from '../lib/driver.js';
 import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
 import { createRequest, retried } from '../lib/requests.js';

@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MiB } from '../../src/base/units.js';
@@ -43,6 +43,7 @@ describe.each([1, 3] as const)('simple quota on replica %d', (replica) => {
   it('holds as much as was promised in one file', async () => {
     const { directory } = await bench.addVolume(mechanism, LIMIT);
     await writeFile(join(directory, 'file'), Buffer.alloc(Number(LIMIT)));
+    expect((await stat(join(directory, 'file'))).size).toBe(Number(LIMIT));
   });
 
   it('raises the limit of a volume with content', async () => {

@@ -19,8 +19,8 @@ import {
   PATH_MARKER,
   defaultDataPath,
   recordPath,
-} from '../../src/volumes/layout.js';
-import { formatRecord, type VolumeRecord } from '../../src/volumes/record.js';
+} from '../../src/volumes/records/layout.js';
+import { formatRecord, type VolumeRecord } from '../../src/volumes/records/record.js';
 import { loopDirectory } from './loop-directory.js';
 import { removeLeftovers } from './leftovers.js';
 

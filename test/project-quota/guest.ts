@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { IoWorkers } from '../../src/linux/io-workers.js';
 import { getQuota } from '../../src/linux/project-quota.js';
 import { Tree } from '../../src/linux/tree.js';
-import { recordPath } from '../../src/volumes/layout.js';
+import { recordPath } from '../../src/volumes/records/layout.js';
 import { Driver, driverPaths } from '../lib/driver.js';
 import { dfBytes, fill, publishNew, runUnprivileged } from '../lib/published-volume.js';
 import { MiB, retried } from '../lib/requests.js';

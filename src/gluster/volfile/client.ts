@@ -21,12 +21,28 @@ function top(graph: VolfileGraph, layout: PoolLayout, below: string): string {
   return graph.text();
 }
 
+function writeBehindOptions(quota: PoolLayout['quota']): Record<string, string> {
+  switch (quota) {
+    case 'simple':
+      return { 'strict-write-ordering': 'on' };
+    case 'gluster':
+      return { 'cache-size': '512KB' };
+    case 'none':
+      return {};
+  }
+}
+
 /** The volfile of the nodes' FUSE clients. */
 export function clientVolfile(layout: PoolLayout): string {
   const graph = new VolfileGraph();
   let below = wholePool(graph, layout);
   if (layout.writeBehind) {
-    below = graph.add({ name: `${layout.pool}-write-behind`, type: 'performance/write-behind', subvolumes: [below] });
+    below = graph.add({
+      name: `${layout.pool}-write-behind`,
+      type: 'performance/write-behind',
+      options: writeBehindOptions(layout.quota),
+      subvolumes: [below],
+    });
   }
   below = graph.add({ name: `${layout.pool}-md-cache`, type: 'performance/md-cache', subvolumes: [below] });
   return top(graph, layout, below);

@@ -1,0 +1,178 @@
+/*
+ * A copy is made in a directory of its own inside the lease's, and gets its place by one rename when it is complete. So a
+ * former holder of the lease that wakes up in the middle of a slice writes into what has become trash, and what is in a
+ * volume's or a snapshot's place is always whole. A copy that was cut off is thrown away and begun again.
+ */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KayalError, aborted, exhausted, failedPrecondition, isErrno, messageOf } from '../../base/errors.js';
+import { formatBytes } from '../../base/units.js';
+import { copyTree, isHopeless, type CopyProgress } from '../../linux/copy-tree.js';
+import type { JobControl } from '../pool/content-jobs.js';
+import type { ContentSource } from '../pool/content-source.js';
+import { TRASH_DATA } from './delete.js';
+import { TRASH_DIRECTORY } from '../records/layout.js';
+import { change, move, type Session } from '../pool/session.js';
+
+/** `~` is in no id, so that this is nobody's deletion. */
+const PREFIX = 'copy~';
+const POLL_MS = 100;
+/** How often the progress is written to the record, in ms. */
+const RECORD_EVERY = 5_000;
+
+/** True for the directory of a copy in the lease's directory, or in the trash. */
+export function isCopyDirectory(name: string): boolean {
+  return name.startsWith(PREFIX);
+}
+
+const prefixOf = (kind: 'volume' | 'snapshot', id: string): string => `${PREFIX}${kind}~${id}~`;
+
+export interface CopyWish {
+  readonly kind: 'volume' | 'snapshot';
+  readonly id: string;
+  readonly source: ContentSource;
+  /** Bytes that the copy may write; the source may grow meanwhile. */
+  readonly budgetBytes: bigint;
+  /** Makes the empty directory ready, for example sets its limit. */
+  readonly prepare?: ((path: string) => Promise<void>) | undefined;
+  /** Writes to the record how far the copy is. */
+  readonly record: (progress: CopyProgress) => Promise<void>;
+}
+
+export interface StagedCopy {
+  /** The directory in the lease's directory. */
+  readonly name: string;
+  /** The content in it, relative to the root of the pool. */
+  readonly path: string;
+  readonly progress: CopyProgress;
+}
+
+/** Remains of an earlier attempt count against the same limit: they go first. */
+async function remainsPurged(session: Session, prefix: string, control: JobControl): Promise<void> {
+  while (session.catalog.trash().some(({ name }) => name.startsWith(prefix))) {
+    session.purgeSoon();
+    await pause(control);
+  }
+}
+
+/** @throws KayalError ABORTED when the job is to end */
+async function pause(control: JobControl): Promise<void> {
+  await sleep(POLL_MS, undefined, { signal: control.signal }).catch(() => undefined);
+  assertWanted(control);
+}
+
+function assertWanted(control: JobControl): void {
+  if (control.signal.aborted) throw aborted('the copy is not wanted any more');
+}
+
+/** Runs `work` with the lock of an id, which a call may hold for a moment. */
+export async function withLock<T>(
+  session: Session,
+  key: string,
+  control: JobControl,
+  work: () => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    const release = session.locks.tryAcquire(key);
+    if (release !== undefined) {
+      try {
+        assertWanted(control);
+        return await work();
+      } finally {
+        release();
+      }
+    }
+    await pause(control);
+  }
+}
+
+/**
+ * Copies the source into a new directory.
+ * @throws KayalError NOT_FOUND when the source is gone, at the end too; RESOURCE_EXHAUSTED, FAILED_PRECONDITION for what a
+ *   repetition does not mend; anything else may pass by itself
+ */
+export async function copyToStaging(session: Session, wish: CopyWish, control: JobControl): Promise<StagedCopy> {
+  const prefix = prefixOf(wish.kind, wish.id);
+  await remainsPurged(session, prefix, control);
+  const source = await session.openSource(wish.source);
+  const name = prefix + randomBytes(4).toString('hex');
+  const directory = `${session.lease.directory}/${name}`;
+  const path = `${directory}/${TRASH_DATA}`;
+  await change(session, async () => {
+    await session.tree.mkdir(directory, 0o700);
+    await session.tree.mkdir(path, 0o700);
+  });
+  try {
+    await wish.prepare?.(path);
+    let recordedAt = performance.now();
+    let recording: Promise<void> = Promise.resolve();
+    const started = performance.now();
+    const progress = await copyTree({
+      source: { tree: source.session.background, path: source.path },
+      target: { tree: session.background, path },
+      check: (now) => {
+        assertWanted(control);
+        session.lease.assertHeld();
+        const { written, cloned, entries } = now;
+        control.report(`${entries} entries, ${formatBytes(written + cloned)} so far`);
+        if (written > wish.budgetBytes) {
+          throw aborted(`${wish.source.kind} ${wish.source.handle} grows faster than it can be copied`);
+        }
+        if (performance.now() - recordedAt < RECORD_EVERY) return;
+        recordedAt = performance.now();
+        recording = recording.then(() => wish.record(now));
+      },
+    });
+    await recording;
+    const still = await session.openSource(wish.source);
+    if (still.path !== source.path) throw aborted(`${wish.source.kind} ${wish.source.handle} was moved meanwhile`);
+    logResult(session, wish, progress, performance.now() - started);
+    return { name, path, progress };
+  } catch (error) {
+    await abandon(session, name);
+    throw explain(error, wish);
+  }
+}
+
+function logResult(session: Session, wish: CopyWish, progress: CopyProgress, ms: number): void {
+  const { entries, written, cloned, changed, lost } = progress;
+  const fields = { [wish.kind]: wish.id, from: wish.source.handle, entries, ms: Math.round(ms), changed, lost };
+  const level = changed > 0 || lost > 0 ? 'warn' : 'info';
+  session.log[level]({ ...fields, written: String(written), cloned: String(cloned) }, 'copied');
+}
+
+/** What a user has to hear of a copy that failed for good. */
+function explain(error: unknown, { kind, id, source }: CopyWish): unknown {
+  const what = `${source.kind} ${source.handle} cannot be copied into ${kind} ${id}`;
+  if (isErrno(error, 'ENOSPC', 'EDQUOT')) return exhausted(`${what}: no space left (${messageOf(error)})`);
+  if (isHopeless(error)) return failedPrecondition(`${what}: ${error.message}`, { cause: error });
+  return error;
+}
+
+/** True for a failure that the next attempt would meet again: what was begun is then undone. */
+export function isFinal(error: unknown): boolean {
+  const codes: readonly string[] = ['NOT_FOUND', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ALREADY_EXISTS'];
+  return error instanceof KayalError && codes.includes(error.code);
+}
+
+/** Throws an attempt away. What this does not manage, the next opening of the pool does (recover.ts). */
+export async function abandon(session: Session, name: string): Promise<void> {
+  try {
+    await trashCopy(session, name);
+  } catch (error) {
+    session.log.warn({ entry: name, error: messageOf(error) }, 'the remains of a copy are not in the trash yet');
+  }
+}
+
+/** Moves a copy that nobody needs from the lease's directory to the trash; its record goes on promising its space. */
+export async function trashCopy(session: Session, name: string): Promise<void> {
+  if (!(await move(session, `${session.lease.directory}/${name}`, `${TRASH_DIRECTORY}/${name}`))) return;
+  session.catalog.putTrash({ name, limitBytes: 0n });
+  session.purgeSoon();
+}
+
+/** Gives a complete copy its place. */
+export async function placeCopy(session: Session, staged: StagedCopy, path: string): Promise<void> {
+  if (!(await move(session, staged.path, path))) throw aborted(`the copy ${staged.name} is gone; retry`);
+  await change(session, () => session.tree.rmdir(`${session.lease.directory}/${staged.name}`));
+}

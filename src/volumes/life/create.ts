@@ -1,0 +1,274 @@
+import {
+  aborted,
+  alreadyExists,
+  failedPrecondition,
+  invalidArgument,
+  messageOf,
+  outOfRange,
+} from '../../base/errors.js';
+import { formatBytes } from '../../base/units.js';
+import type { ContentSource } from '../pool/content-source.js';
+import { formatHandle, volumeIdOf } from '../records/handle.js';
+import { VOLUMES_DIRECTORY, defaultDataPath } from '../records/layout.js';
+import { modifyVolume } from './modify.js';
+import { applyMutableParameters, type MutableParameters } from '../requests/mutable-parameters.js';
+import { discardVolume } from './delete.js';
+import { ownParameters, type VolumeParameters } from '../requests/parameters.js';
+import { claimPath, isDefaultPath, makeParents, releasePath } from '../pool/paths.js';
+import { expandPathPattern } from '../requests/path-pattern.js';
+import { RECORD_FORMAT, type Claim, type VolumeRecord } from '../records/record.js';
+import { createRecord, removeRecord, updateRecord } from '../pool/record-store.js';
+import { change, type Session } from '../pool/session.js';
+import { startVolumeContent, volumeJob } from './volume-content.js';
+
+/** Bytes that the CO asks for; 0n: no wish. */
+export interface CapacityRange {
+  readonly requiredBytes: bigint;
+  readonly limitBytes: bigint;
+}
+
+export interface WantedVolume {
+  readonly name: string;
+  readonly capacity: CapacityRange;
+  readonly parameters: VolumeParameters;
+  /** As the CO gave them. */
+  readonly givenParameters: Readonly<Record<string, string>>;
+  /** Of a VolumeAttributesClass; they go before `parameters`. */
+  readonly mutable?: MutableParameters | undefined;
+  readonly claim: Claim;
+  /** What its content is copied from; absent: it is empty. */
+  readonly content?: ContentSource | undefined;
+}
+
+/** Limits are whole blocks: every mechanism would round otherwise, each in its own way. */
+const BLOCK = 4096n;
+/** Given to a CO that does not say how much it wants. */
+export const DEFAULT_BYTES = 1n << 30n;
+const MAX_BYTES = 1n << 60n;
+
+/**
+ * The limit a volume gets, in bytes: what is required, at least what the pool's mechanism can keep, in whole blocks.
+ * @throws KayalError OUT_OF_RANGE when that is more than the CO allows
+ */
+export function chooseLimit(range: CapacityRange, minimumBytes: bigint): bigint {
+  const { requiredBytes, limitBytes } = range;
+  if (requiredBytes < 0n || limitBytes < 0n) {
+    throw outOfRange(`required ${requiredBytes} bytes, limit ${limitBytes} bytes: neither may be negative`);
+  }
+  if (limitBytes !== 0n && limitBytes < requiredBytes) {
+    throw outOfRange(`limit ${limitBytes} bytes is less than required ${requiredBytes} bytes`);
+  }
+  let wanted = requiredBytes === 0n ? DEFAULT_BYTES : requiredBytes;
+  if (requiredBytes === 0n && limitBytes !== 0n && limitBytes < wanted) wanted = limitBytes - (limitBytes % BLOCK);
+  if (wanted < minimumBytes) wanted = minimumBytes;
+  const bytes = ((wanted + BLOCK - 1n) / BLOCK) * BLOCK;
+  if (bytes > MAX_BYTES) throw outOfRange(`${bytes} bytes are more than any pool holds`);
+  if (limitBytes !== 0n && bytes > limitBytes) {
+    throw outOfRange(
+      `the smallest volume for required ${requiredBytes} bytes on this pool has ${bytes} bytes, more than the limit of ${limitBytes}`,
+    );
+  }
+  return bytes;
+}
+
+/** What of an existing volume differs from what is asked for; undefined when it is the same volume. */
+function difference(record: VolumeRecord, wanted: WantedVolume): string | undefined {
+  const { requiredBytes, limitBytes } = wanted.capacity;
+  if (record.name !== wanted.name) return `it is called ${JSON.stringify(record.name)}`;
+  if (record.limitBytes < requiredBytes) {
+    return `it has ${formatBytes(record.limitBytes)}, ${formatBytes(requiredBytes)} are required`;
+  }
+  if (limitBytes !== 0n && record.limitBytes > limitBytes) {
+    return `it has ${formatBytes(record.limitBytes)}, at most ${formatBytes(limitBytes)} are allowed`;
+  }
+  if (record.content?.kind !== wanted.content?.kind || record.content?.handle !== wanted.content?.handle) {
+    return `it is made ${describeSource(record.content)}, ${describeSource(wanted.content)} is asked for`;
+  }
+  const given = ownParameters(wanted.givenParameters);
+  for (const key of new Set([...Object.keys(record.parameters), ...Object.keys(given)])) {
+    // Which pool was chosen is on record; another list that still names it asks for the same.
+    if (key === 'pool') continue;
+    if (record.parameters[key] !== given[key]) {
+      return `its parameter ${key} is ${JSON.stringify(record.parameters[key])}, ${JSON.stringify(given[key])} is asked for`;
+    }
+  }
+  return undefined;
+}
+
+function describeSource(source: ContentSource | undefined): string {
+  return source === undefined ? 'empty' : `from ${source.kind} ${source.handle}`;
+}
+
+/**
+ * What the CO asks for, with the source's size where it asks for none.
+ * @throws KayalError OUT_OF_RANGE when the content would not fit
+ */
+export function rangeForSource(range: CapacityRange, sizeBytes: bigint): CapacityRange {
+  const { requiredBytes, limitBytes } = range;
+  const tooSmall = requiredBytes !== 0n && requiredBytes < sizeBytes ? requiredBytes : limitBytes;
+  if (tooSmall !== 0n && tooSmall < sizeBytes) {
+    throw outOfRange(`the source has ${sizeBytes} bytes; a volume made from it cannot have ${tooSmall}, which is less`);
+  }
+  return { requiredBytes: requiredBytes === 0n ? sizeBytes : requiredBytes, limitBytes };
+}
+
+function pathFor(wanted: WantedVolume, id: string): string {
+  const { pathPattern } = wanted.parameters;
+  return pathPattern === undefined ? defaultDataPath(id) : expandPathPattern(pathPattern, wanted.claim);
+}
+
+/**
+ * Makes the volume, or finishes making it, or finds it made. Every step can be repeated; the record is there before
+ * anything else is and says `creating` until everything is. One with content is `creating` when this returns, while a job
+ * copies it.
+ * The caller holds the lock of the volume's id.
+ * @throws KayalError ALREADY_EXISTS, RESOURCE_EXHAUSTED, OUT_OF_RANGE, ABORTED, FAILED_PRECONDITION
+ */
+export async function createVolume(session: Session, wanted: WantedVolume): Promise<VolumeRecord> {
+  const id = volumeIdOf(wanted.name);
+  const damaged = session.catalog.damagedRecord(id);
+  if (damaged !== undefined) throw damaged;
+  const existing = session.catalog.get(id);
+  if (existing === undefined) {
+    if (wanted.content !== undefined) session.jobs.throwFailure(volumeJob(id));
+    return make(session, await begin(session, id, wanted), 'first');
+  }
+  const handle = formatHandle(existing);
+  if (existing.state === 'deleting') throw aborted(`volume ${handle} is being deleted; retry`);
+  if (existing.state === 'retained' || existing.state === 'archived') {
+    throw alreadyExists(
+      `volume ${handle} was deleted and is kept (${existing.state}, data at ${existing.path}): take another name or purge it`,
+    );
+  }
+  const different = difference(existing, wanted);
+  if (different !== undefined) throw alreadyExists(`volume ${handle} exists and is another one: ${different}`);
+  // What can be changed at any time does not make it another volume.
+  const current = await modifyVolume(session, existing, wanted.mutable ?? {});
+  return current.state === 'creating' ? make(session, current, 'again') : current;
+}
+
+/** Promises the capacity and says so on disk. */
+async function begin(session: Session, id: string, wanted: WantedVolume): Promise<VolumeRecord> {
+  const { config, mechanism, catalog, poolFile } = session;
+  const range =
+    wanted.content === undefined
+      ? wanted.capacity
+      : rangeForSource(wanted.capacity, (await session.openSource(wanted.content)).sizeBytes);
+  const limitBytes = chooseLimit(range, mechanism.minimumBytes);
+  const path = pathFor(wanted, id);
+  const other = catalog.conflictingVolume(path);
+  if (other !== undefined) {
+    throw alreadyExists(`path ${path} of pool ${config.name} is at, above or inside volume ${config.name}/${other}`);
+  }
+  if (!isDefaultPath(path) && (await session.tree.stat(path)) !== undefined) {
+    throw alreadyExists(`path ${path} of pool ${config.name} exists and is no volume: remove it or change pathPattern`);
+  }
+  session.lease.assertHeld();
+  const release = await session.capacity.reserve(id, limitBytes);
+  try {
+    const projectId = await allocateProjectId(session);
+    const plain: VolumeRecord = {
+      formatVersion: RECORD_FORMAT,
+      id,
+      name: wanted.name,
+      pool: config.name,
+      poolId: poolFile.id,
+      type: 'directory',
+      path,
+      imported: false,
+      limitBytes,
+      state: 'creating',
+      quota: { mechanism: mechanism.name, projectId },
+      owner: { uid: wanted.parameters.uid, gid: wanted.parameters.gid, mode: wanted.parameters.mode },
+      parameters: ownParameters(wanted.givenParameters),
+      onDelete: wanted.parameters.onDelete,
+      claim: wanted.claim,
+      content: wanted.content && { ...wanted.content, copied: false },
+      createdAt: new Date().toISOString(),
+      unknownFields: {},
+    };
+    const record = applyMutableParameters(plain, wanted.mutable ?? {});
+    // Another volume of the same pattern may have taken the path while the capacity was looked up.
+    const rival = catalog.conflictingVolume(path);
+    if (rival !== undefined) throw alreadyExists(`path ${path} of pool ${config.name} was taken by ${rival}`);
+    if (!(await createRecord(session, record))) {
+      session.fail(new Error(`the record of ${id} appeared on disk without this controller`));
+      throw aborted(`volume ${config.name}/${id} has a record that this controller had not seen; retry`);
+    }
+    return record;
+  } finally {
+    release();
+  }
+}
+
+const allocations = new WeakMap<Session, { readonly ids: Set<number>; last: Promise<unknown> }>();
+
+/** One at a time, as two at once would both find the same id free; an id handed out stays taken for the session. */
+async function allocateProjectId(session: Session): Promise<number | undefined> {
+  if (session.mechanism.name !== 'project') return undefined;
+  let state = allocations.get(session);
+  if (state === undefined) {
+    state = { ids: session.catalog.projectIds(), last: Promise.resolve() };
+    allocations.set(session, state);
+  }
+  const { ids } = state;
+  const mine = state.last.then(async () => {
+    const id = await session.mechanism.allocate(ids);
+    if (id !== undefined) ids.add(id);
+    return id;
+  });
+  state.last = mine.catch(() => undefined);
+  return mine;
+}
+
+/** The steps from a record `creating` to `ready`. What is wrong for good undoes them; anything else is left to a retry. */
+async function make(session: Session, record: VolumeRecord, attempt: 'first' | 'again'): Promise<VolumeRecord> {
+  if (record.content !== undefined) {
+    startVolumeContent(session, record.id);
+    return record;
+  }
+  const { tree, mechanism } = session;
+  await claimPath(session, record);
+  await change(session, async () => {
+    await makeParents(session, record.path);
+    const made = await tree.mkdir(record.path, 0o700);
+    if (!made) await adoptOwnDirectory(session, record, attempt);
+    await tree.setOwnerAndMode(record.path, record.owner);
+  });
+  try {
+    await mechanism.set({ path: record.path, projectId: record.quota.projectId }, record.limitBytes);
+  } catch (error) {
+    if (!isFinal(error)) throw error;
+    await discardVolume(session, record);
+    throw failedPrecondition(`volume ${formatHandle(record)} gets no limit: ${messageOf(error)}`, { cause: error });
+  }
+  return updateRecord(session, { ...record, state: 'ready' });
+}
+
+function isFinal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'FAILED_PRECONDITION';
+}
+
+/** The directory is there already: ours from an attempt that was cut off (then nobody has seen it), or somebody's data. */
+async function adoptOwnDirectory(session: Session, record: VolumeRecord, attempt: 'first' | 'again'): Promise<void> {
+  const entry = await session.tree.stat(record.path);
+  const content = entry?.type === 'directory' ? await session.tree.list(record.path) : undefined;
+  if (content?.length === 0 && (attempt === 'again' || isDefaultPath(record.path))) return;
+  await discardRecordOnly(session, record);
+  throw alreadyExists(
+    `path ${record.path} of pool ${record.pool} holds data that belongs to no volume; move it away (${VOLUMES_DIRECTORY}/ is Kayal's) or take another name`,
+  );
+}
+
+async function discardRecordOnly(session: Session, record: VolumeRecord): Promise<void> {
+  await releasePath(session, record);
+  await removeRecord(session, record.id);
+}
+
+/** @throws KayalError INVALID_ARGUMENT for a name that no CO may give */
+export function checkName(name: string): void {
+  if (name === '') throw invalidArgument('name: is empty; a volume needs one');
+  if (Buffer.byteLength(name) > 128) throw invalidArgument('name: is longer than 128 bytes (CSI spec, "Size Limits")');
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(name)) throw invalidArgument('name: has a control character');
+}

@@ -1,0 +1,110 @@
+import { failedPrecondition } from '../../base/errors.js';
+import { formatHandle } from '../records/handle.js';
+import { ARCHIVE_DIRECTORY, TRASH_DIRECTORY, recordPath } from '../records/layout.js';
+import { releasePath } from '../pool/paths.js';
+import { forgetUse } from './last-use.js';
+import type { VolumeRecord } from '../records/record.js';
+import { assertWritable, removeRecord, updateRecord } from '../pool/record-store.js';
+import { change, move, type Session } from '../pool/session.js';
+
+/** In the trash entry's directory. */
+export const TRASH_DATA = 'data';
+export const TRASH_RECORD = 'record.json';
+
+/** `<id>-<time>`, unlike any other deletion of a volume of that id. */
+function entryName(id: string, deletedAt: string): string {
+  return `${id}-${deletedAt.replaceAll(/[^0-9]/g, '')}`;
+}
+
+/**
+ * Deletes a volume as its record says (delete, archive, retain), or finishes doing so. What is deleted goes to the
+ * trash, record and all, so that its space stays promised until it is purged; the call does not wait for that.
+ * The caller holds the lock of the volume's id.
+ * @throws KayalError FAILED_PRECONDITION, UNAVAILABLE
+ */
+export async function deleteVolume(session: Session, record: VolumeRecord): Promise<void> {
+  assertWritable(record);
+  if (record.state === 'retained' || record.state === 'archived') return;
+  if (record.imported) {
+    await forgetImported(session, record);
+    return;
+  }
+  if (record.state !== 'creating' && record.state !== 'deleting' && record.onDelete === 'retain') {
+    await updateRecord(session, { ...record, state: 'retained', deletedAt: new Date().toISOString() });
+    return;
+  }
+  // A deletion that is under way goes where it set out for; a volume that was never ready has nothing to keep.
+  const archive =
+    record.state === 'deleting'
+      ? record.movedTo?.startsWith(`${ARCHIVE_DIRECTORY}/`) === true
+      : record.onDelete === 'archive' && record.state !== 'creating';
+  if (archive) await archiveVolume(session, record);
+  else await moveToTrash(session, record);
+}
+
+/** Undoes a volume that never became ready. */
+export async function discardVolume(session: Session, record: VolumeRecord): Promise<void> {
+  await moveToTrash(session, record);
+}
+
+/** The one record of `deleting` that is on disk, so that a retry goes on with the same names. */
+async function markDeleting(
+  session: Session,
+  record: VolumeRecord,
+  movedTo: (name: string) => string,
+): Promise<VolumeRecord> {
+  if (record.state === 'deleting') return record;
+  const deletedAt = new Date().toISOString();
+  const target = movedTo(entryName(record.id, deletedAt));
+  return updateRecord(session, { ...record, state: 'deleting', deletedAt, movedTo: target });
+}
+
+/**
+ * Both the data and the record go through a directory inside the lease's own (see lease.ts), which then moves to the
+ * trash as a whole: a former holder of the lease that wakes up late can move nothing.
+ */
+async function moveToTrash(session: Session, given: VolumeRecord): Promise<void> {
+  const { tree, lease, catalog, capacity } = session;
+  const record = await markDeleting(session, given, (entry) => `${TRASH_DIRECTORY}/${entry}`);
+  const name = entryName(record.id, record.deletedAt ?? '');
+  const staging = `${lease.directory}/${name}`;
+  await change(session, () => tree.mkdir(staging, 0o700));
+  await move(session, record.path, `${staging}/${TRASH_DATA}`);
+  await releasePath(session, record);
+  await forgetUse(session, record.id);
+  await move(session, recordPath(record.id), `${staging}/${TRASH_RECORD}`);
+  await move(session, staging, `${TRASH_DIRECTORY}/${name}`);
+  catalog.putTrash({ name, limitBytes: record.limitBytes, projectId: record.quota.projectId });
+  catalog.remove(record.id);
+  capacity.renameVolume(record.id, name);
+  session.purgeSoon();
+}
+
+/** The data moves aside, the record stays and says where; it goes on counting. */
+async function archiveVolume(session: Session, given: VolumeRecord): Promise<void> {
+  const { tree, lease } = session;
+  const record = await markDeleting(session, given, (entry) => `${ARCHIVE_DIRECTORY}/${entry}`);
+  const name = entryName(record.id, record.deletedAt ?? '');
+  const target = record.movedTo ?? `${ARCHIVE_DIRECTORY}/${name}`;
+  const staging = `${lease.directory}/${name}`;
+  await change(session, () => tree.mkdir(staging, 0o700));
+  await move(session, record.path, `${staging}/${TRASH_DATA}`);
+  const arrived = await move(session, `${staging}/${TRASH_DATA}`, target);
+  if (!arrived && (await tree.stat(target)) === undefined) {
+    throw failedPrecondition(
+      `volume ${formatHandle(record)}: its data is neither at ${record.path} nor at ${target}; see "kayal doctor"`,
+    );
+  }
+  await change(session, () => tree.rmdir(staging));
+  await releasePath(session, record);
+  await updateRecord(session, { ...record, state: 'archived', path: target });
+}
+
+/** An imported directory was there before Kayal and stays: only its limit and its record go. */
+async function forgetImported(session: Session, given: VolumeRecord): Promise<void> {
+  const record = await markDeleting(session, given, () => given.path);
+  await change(session, () => session.mechanism.clear({ path: record.path, projectId: record.quota.projectId }));
+  await releasePath(session, record);
+  await forgetUse(session, record.id);
+  await removeRecord(session, record.id);
+}

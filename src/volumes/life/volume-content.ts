@@ -1,0 +1,157 @@
+import { aborted, alreadyExists, failedPrecondition, messageOf } from '../../base/errors.js';
+import type { CopyProgress } from '../../linux/copy-tree.js';
+import { copyToStaging, isFinal, abandon, placeCopy, withLock, type StagedCopy } from './content-copy.js';
+import type { JobControl } from '../pool/content-jobs.js';
+import { discardVolume } from './delete.js';
+import { formatHandle } from '../records/handle.js';
+import { claimPath, makeParents } from '../pool/paths.js';
+import type { VolumeContent, VolumeRecord } from '../records/record.js';
+import { updateRecord } from '../pool/record-store.js';
+import { change, type Session } from '../pool/session.js';
+
+/** The key of the job that fills a volume. */
+export const volumeJob = (id: string): string => `volume/${id}`;
+
+type FilledRecord = VolumeRecord & { readonly content: VolumeContent };
+
+/**
+ * Fills a volume that is `creating` from its source, in the background, and makes it ready. What cannot succeed undoes the
+ * volume; anything else is tried again by the next call or the next sweep.
+ */
+export function startVolumeContent(session: Session, id: string): void {
+  session.jobs.start(volumeJob(id), async (control) => {
+    try {
+      await fill(session, id, control);
+    } catch (error) {
+      if (control.signal.aborted) throw error;
+      session.log.warn({ volume: id, error: messageOf(error) }, 'a volume could not be filled');
+      if (isFinal(error)) {
+        await withLock(session, id, control, async () => {
+          const record = creating(session, id);
+          if (record !== undefined) await discardVolume(session, record);
+        });
+      }
+      throw error;
+    }
+  });
+}
+
+function creating(session: Session, id: string): FilledRecord | undefined {
+  const record = session.catalog.get(id);
+  return record?.state === 'creating' && record.content !== undefined
+    ? { ...record, content: record.content }
+    : undefined;
+}
+
+/** The record as it is now, under its lock. @throws KayalError ABORTED when the volume is not being made any more */
+function mustBeCreating(session: Session, id: string): FilledRecord {
+  const record = creating(session, id);
+  if (record === undefined) throw aborted(`volume ${session.config.name}/${id} is not being made any more`);
+  return record;
+}
+
+async function fill(session: Session, id: string, control: JobControl): Promise<void> {
+  const record = creating(session, id);
+  if (record === undefined) return;
+  // Only a complete copy is ever moved there.
+  if (record.content.copied && (await session.tree.stat(record.path)) !== undefined) {
+    await withLock(session, id, control, () => finish(session, mustBeCreating(session, id)));
+    return;
+  }
+  const { mechanism } = session;
+  const { kind, handle } = record.content;
+  const staged = await copyToStaging(
+    session,
+    {
+      kind: 'volume',
+      id,
+      source: { kind, handle },
+      // The limit keeps the copy; where there is none the pool's free space has to.
+      budgetBytes: record.limitBytes + session.capacity.current().available,
+      // features/quota lets a source grow beyond its limit, whose copy must not fail for that: there the limit comes last.
+      prepare:
+        mechanism.name === 'gluster'
+          ? undefined
+          : (path) => setLimit(session, record, { path, projectId: record.quota.projectId }),
+      record: (progress) => recordProgress(session, id, progress),
+    },
+    control,
+  );
+  try {
+    await withLock(session, id, control, () => place(session, mustBeCreating(session, id), staged));
+  } catch (error) {
+    await abandon(session, staged.name);
+    throw error;
+  }
+}
+
+async function setLimit(
+  session: Session,
+  record: VolumeRecord,
+  target: { readonly path: string; readonly projectId?: number | undefined },
+): Promise<void> {
+  session.lease.assertHeld();
+  try {
+    await session.mechanism.set(target, record.limitBytes);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'FAILED_PRECONDITION')) throw error;
+    throw failedPrecondition(`volume ${formatHandle(record)} gets no limit: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function recordProgress(session: Session, id: string, progress: CopyProgress): Promise<void> {
+  const release = session.locks.tryAcquire(id);
+  if (release === undefined) return;
+  try {
+    const record = creating(session, id);
+    if (record !== undefined) await updateRecord(session, withProgress(record, progress, false));
+  } finally {
+    release();
+  }
+}
+
+function withProgress(record: FilledRecord, progress: CopyProgress, copied: boolean): FilledRecord {
+  const { entries, written, cloned } = progress;
+  const content: VolumeContent = {
+    ...record.content,
+    copied,
+    progress: { entries, bytes: String(written + cloned) },
+    sharedBytes: cloned === 0n ? undefined : String(cloned),
+  };
+  return { ...record, content };
+}
+
+/** Owner and permissions come with the content, unless the StorageClass says others. */
+async function ownerOf(session: Session, record: VolumeRecord, path: string): Promise<VolumeRecord['owner']> {
+  const root = await session.tree.stat(path);
+  const given = (name: 'uid' | 'gid' | 'mode'): number =>
+    record.parameters[name] === undefined ? (root?.[name] ?? record.owner[name]) : record.owner[name];
+  return { uid: given('uid'), gid: given('gid'), mode: given('mode') };
+}
+
+async function place(session: Session, given: FilledRecord, staged: StagedCopy): Promise<void> {
+  const { tree } = session;
+  const owner = await ownerOf(session, given, staged.path);
+  await claimPath(session, given);
+  await change(session, async () => {
+    await makeParents(session, given.path);
+    await tree.setOwnerAndMode(staged.path, owner);
+  });
+  if ((await tree.stat(given.path)) !== undefined) {
+    throw alreadyExists(`path ${given.path} of pool ${given.pool} holds data that belongs to no volume; move it away`);
+  }
+  const record = { ...withProgress(given, staged.progress, true), owner };
+  await updateRecord(session, record);
+  await placeCopy(session, staged, record.path);
+  await finish(session, record);
+}
+
+async function finish(session: Session, record: FilledRecord): Promise<void> {
+  // At its place, and verified there: also what was set before it moved.
+  await setLimit(session, record, { path: record.path, projectId: record.quota.projectId });
+  const { progress, ...content } = record.content;
+  await updateRecord(session, { ...record, content, state: 'ready' });
+  if (progress !== undefined) {
+    session.capacity.observeVolume(record.id, BigInt(progress.bytes) - BigInt(content.sharedBytes ?? '0'));
+  }
+}

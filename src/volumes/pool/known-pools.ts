@@ -1,0 +1,87 @@
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isErrno } from '../../base/errors.js';
+import { formatRecord, parseRecord, type VolumeRecord } from '../records/record.js';
+
+/** Records written between two turns of the event loop. */
+const BATCH = 500;
+
+/**
+ * The ids of the pools that this controller has served, on its own disk: a pool that is suddenly a bare directory is
+ * then a mount that is missing, not a new pool to be prepared.
+ */
+export class KnownPools {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** The pool's id as it was last seen; undefined when it never was. */
+  async idOf(pool: string): Promise<string | undefined> {
+    try {
+      const id = (await readFile(this.#file(pool), 'utf8')).trim();
+      return id === '' ? undefined : id;
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  async remember(pool: string, id: string): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const temporary = `${this.#file(pool)}.tmp`;
+    await writeFile(temporary, `${id}\n`, { mode: 0o600, flush: true });
+    await rename(temporary, this.#file(pool));
+  }
+
+  /** Keeps what is known of the pool's volumes, one record a line, for the time when the pool cannot be read. */
+  async rememberVolumes(pool: string, records: readonly VolumeRecord[]): Promise<void> {
+    const temporary = `${this.#volumesFile(pool)}.tmp`;
+    const file = await open(temporary, 'w', 0o600);
+    try {
+      for (let i = 0; i < records.length; i += BATCH) {
+        const lines = records
+          .slice(i, i + BATCH)
+          .map((record) => JSON.stringify(JSON.parse(formatRecord(record).toString())));
+        await file.write(`${lines.join('\n')}\n`);
+      }
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, this.#volumesFile(pool));
+  }
+
+  /** The pool's volumes as they were last known; they may have changed since. Lines that are no record are left out. */
+  async volumesOf(pool: string): Promise<VolumeRecord[]> {
+    let text: string;
+    try {
+      text = await readFile(this.#volumesFile(pool), 'utf8');
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw error;
+    }
+    return text.split('\n').flatMap((line) => {
+      try {
+        const { id } = JSON.parse(line) as { readonly id: string };
+        return [parseRecord(id, line)];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  /** Forgets the pool: what is there at the next start is taken for it. */
+  async forget(pool: string): Promise<void> {
+    await rm(this.#file(pool), { force: true });
+    await rm(this.#volumesFile(pool), { force: true });
+  }
+
+  #volumesFile(pool: string): string {
+    return join(this.#directory, `${pool}.volumes.jsonl`);
+  }
+
+  #file(pool: string): string {
+    return join(this.#directory, pool);
+  }
+}
