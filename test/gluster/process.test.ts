@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Driver, driverPaths, writeConfig } from '../lib/driver.js';
 import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
+import { publishNew } from '../lib/published-volume.js';
 import { SHARED, createRequest, expectStatus, retried } from '../lib/requests.js';
 import { runCommand } from '../lib/run-command.js';
 import { waitFor } from '../lib/wait.js';
@@ -112,6 +113,26 @@ describe('kayal all', () => {
     expect(text).toMatch(/kayal_pool_bytes\{pool="one",kind="available"\} \d{7,}/);
     expect(text).toMatch(/kayal_pool_trash_entries\{pool="one"\} \d/);
     expect(text).toMatch(/kayal_client_mount_up\{pool="one"\} 1/);
+  });
+
+  it('opens its socket to a group when told so', async () => {
+    const home = join(directory, 'group');
+    await mkdir(home);
+    const other = await Driver.start({ directory: home, pools: [], env: { KAYAL_SOCKET_GROUP: '4711' } });
+    try {
+      const { mode, gid } = await stat(driverPaths(home).socket);
+      expect([mode & 0o777, gid]).toEqual([0o660, 4711]);
+    } finally {
+      await other.stop();
+    }
+  });
+
+  it('does not delete a volume that a pod of this machine uses', async () => {
+    const volume = await publishNew(driver, 'used', {});
+    const remove = (): Promise<object> => driver.client.controller.DeleteVolume({ volume_id: volume.handle });
+    await expectStatus(remove(), 'FAILED_PRECONDITION', /in use on this node: unpublish it first/);
+    await volume.unpublish();
+    await retried(remove);
   });
 
   it('takes a changed configuration up without a restart, and keeps the old one when the new is not valid', async () => {
