@@ -23,6 +23,11 @@ export interface QuotaMechanism {
   /** The smallest limit this mechanism keeps on this pool, in bytes. */
   readonly minimumBytes: bigint;
   /**
+   * How many copies of the pool's data lie on one filesystem, where statfs of the pool does not take that into account;
+   * absent: one.
+   */
+  readonly copiesOnOneFilesystem?: number | undefined;
+  /**
    * Finds out, on the pool itself, whether limits set by this mechanism are kept.
    * @throws KayalError FAILED_PRECONDITION that says why not and what the pool's administrator has to do
    */

@@ -31,6 +31,8 @@ function isUnused({ usedBytes, inodes, hardBlocksBytes }: Awaited<ReturnType<typ
 export class ProjectMechanism implements QuotaMechanism {
   readonly name = 'project';
   readonly minimumBytes = MiB;
+  /** A brick's shared-brick-count would divide the limits of volumes too, so bricks of project pools have none. */
+  readonly copiesOnOneFilesystem: number;
   readonly #places: readonly Place[];
   readonly #first: number;
   readonly #writtenByRoot: boolean;
@@ -42,6 +44,7 @@ export class ProjectMechanism implements QuotaMechanism {
     }
     this.#places = trees.map((tree, number) => ({ tree, number }));
     this.#first = firstProjectId(seed);
+    this.copiesOnOneFilesystem = Math.max(...trees.map(({ dev }) => trees.filter((other) => other.dev === dev).length));
     this.#writtenByRoot = writtenByRoot;
   }
 

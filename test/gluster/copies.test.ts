@@ -257,7 +257,8 @@ describe.each(['directory', 'managed'] as const)('copies on a %s pool', { timeou
   });
 
   // The bricks of the managed pool share their filesystem with whatever else runs here: its figures are not this test's alone.
-  it.runIf(type === 'directory')('counts a snapshot with what its source used, and gives that back', async () => {
+  const onDirectory = type === 'directory' ? it : undefined;
+  onDirectory?.('counts a snapshot with what its source used, and gives that back', async () => {
     const available = async (): Promise<number> =>
       Number((await retried(() => controller().GetCapacity({ parameters: { pool: 'main' } }))).available_capacity);
     const purged = () =>
@@ -327,7 +328,8 @@ describe.each(['directory', 'managed'] as const)('copies on a %s pool', { timeou
     for (const handle of [...sources, restored]) await remove(handle);
   });
 
-  it.runIf(type === 'managed')('keeps the limit of what is restored and cloned', async () => {
+  const onManaged = type === 'managed' ? it : undefined;
+  onManaged?.('keeps the limit of what is restored and cloned', async () => {
     const source = await create('limited', { sizeMiB: 16 });
     await mustRun('dd', ['if=/dev/urandom', `of=${await mounts.path(source)}/data`, 'bs=1M', 'count=8', 'status=none']);
     await snapshot('limited-snap', source);

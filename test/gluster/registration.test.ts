@@ -21,7 +21,7 @@ describe('kayal node', () => {
   let socket: string;
 
   beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'registration-'));
+    directory = await mkdtemp(join(tmpdir(), 'r-'));
     const { kubeletDir } = driverPaths(directory);
     socket = registrationSocket(kubeletDir);
     await mkdir(join(kubeletDir, 'plugins_registry'), { recursive: true });
@@ -90,7 +90,7 @@ describe('kayal node', () => {
 
 describe('registration that is not wanted', () => {
   it('kayal all leaves it alone, and is ready at once', async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'registration-'));
+    const directory = await mkdtemp(join(tmpdir(), 'r-'));
     await mkdir(join(driverPaths(directory).kubeletDir, 'plugins_registry'), { recursive: true });
     const driver = await Driver.start({ directory, pools: [] });
     try {
@@ -103,7 +103,7 @@ describe('registration that is not wanted', () => {
   });
 
   it('kayal node --register no leaves it to node-driver-registrar', async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'registration-'));
+    const directory = await mkdtemp(join(tmpdir(), 'r-'));
     await mkdir(join(driverPaths(directory).kubeletDir, 'plugins_registry'), { recursive: true });
     const driver = await Driver.start({ directory, role: 'node', pools: [], env: { KAYAL_REGISTER: 'no' } });
     try {
@@ -118,7 +118,7 @@ describe('registration that is not wanted', () => {
 
 describe('kayal node that cannot start', () => {
   it('ends with the reason, and has made the directory of its socket below that of kubelet', async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'registration-'));
+    const directory = await mkdtemp(join(tmpdir(), 'r-'));
     const { config, kubeletDir, stateDir } = driverPaths(directory);
     await mkdir(join(kubeletDir, 'plugins'), { recursive: true });
     await writeConfig(directory, []);

@@ -26,6 +26,7 @@ const driver = await Driver.start({
   pools: [
     { name: 'r1', type: 'managed', replica: 1, bricks: [join(one, 'brick')] },
     { name: 'r3', type: 'managed', replica: 3, bricks: [a, b, c].map((path) => join(path, 'brick')) },
+    { name: 'disk', type: 'managed', replica: 3, bricks: [1, 2, 3].map((number) => join(plain, `brick-${number}`)) },
     { name: 'dir', type: 'directory', path: join(plain, 'tree'), shared: true, quota: 'auto' },
   ],
   logLevel: 'info',
@@ -89,6 +90,10 @@ try {
     assert.equal(left.hardBlocksBytes, 0n, `${pool}: the limit of a purged volume is gone`);
     say(`${pool}: two volumes deleted and purged, project ${record.quota.projectId} is free again`);
   }
+  const room = await retried(() => driver.client.controller.GetCapacity({ parameters: { pool: 'disk' } }));
+  assert.ok(Number(room.available_capacity) < (512 * MiB) / 3, 'three copies on one disk are promised once');
+  assert.ok(Number(room.available_capacity) > (512 * MiB) / 5, 'and not much less than fits');
+  say(`disk: three bricks on one XFS of 512 MiB promise ${Math.floor(Number(room.available_capacity) / MiB)} MiB`);
   say('ALL AS IT SHOULD BE');
 } catch (error) {
   say(await readFile(driverPaths(directory).log, 'utf8').then((text) => text.slice(-6000)));

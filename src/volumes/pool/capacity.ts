@@ -19,6 +19,8 @@ export interface CapacityOptions {
   readonly overcommit: number;
   readonly tree: Tree;
   readonly catalog: Catalog;
+  /** How many copies of each byte the figures of statfs have to hold; default 1. */
+  readonly copies?: number | undefined;
 }
 
 /**
@@ -51,10 +53,11 @@ export class Capacity {
 
   async #read(): Promise<void> {
     const usage = await this.#options.tree.statfs('');
-    this.#used = usage.total - usage.free;
-    this.#free = usage.available;
+    const copies = BigInt(this.#options.copies ?? 1);
+    this.#used = (usage.total - usage.free) / copies;
+    this.#free = usage.available / copies;
     // Blocks that the filesystem keeps for root are nobody's to promise.
-    this.#size = this.#used + usage.available;
+    this.#size = this.#used + this.#free;
     this.#readAt = performance.now();
   }
 

@@ -197,7 +197,13 @@ export class ControlledPool {
       const catalog = new Catalog();
       const snapshots = new SnapshotCatalog(catalog);
       const jobs = new ContentJobs();
-      const capacity = new Capacity({ pool: config.name, overcommit: config.overcommit, tree, catalog });
+      const capacity = new Capacity({
+        pool: config.name,
+        overcommit: config.overcommit,
+        tree,
+        catalog,
+        copies: mechanism.copiesOnOneFilesystem,
+      });
       let purgeSoon: () => void = () => undefined;
       const session: Session = {
         config,

@@ -21,7 +21,13 @@ export async function readPool(
   const { tree, config, mechanism, log } = options;
   const catalog = new Catalog();
   const snapshots = new SnapshotCatalog(catalog);
-  const capacity = new Capacity({ pool: config.name, overcommit: config.overcommit, tree, catalog });
+  const capacity = new Capacity({
+    pool: config.name,
+    overcommit: config.overcommit,
+    tree,
+    catalog,
+    copies: mechanism.copiesOnOneFilesystem,
+  });
   await loadCatalog({ tree, catalog, snapshots, capacity, mechanism, log });
   return { catalog, snapshots };
 }
