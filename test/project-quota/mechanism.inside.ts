@@ -1,6 +1,6 @@
 import { chown, link, mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KiB, MiB } from '../../src/base/units.js';
 import { IoWorkers } from '../../src/linux/io-workers.js';
@@ -124,8 +124,9 @@ describe('on a directory pool', () => {
 
 /** What an unprivileged owner of a file may do, with a tool of Debian's xfsprogs. */
 async function moveToProject0(file: string): Promise<void> {
-  const args = ['--reuid=1000', '--regid=1000', '--clear-groups', 'xfs_io', '-c', 'chproj 0', file];
-  const { code, stderr } = await runCommand('setpriv', args);
+  const args = ['--reuid=1000', '--regid=1000', '--clear-groups', 'xfs_io', '-c', 'chproj 0', basename(file)];
+  // By its directory: uid 1000 could not come here by the path, as a run's directory is root's alone.
+  const { code, stderr } = await runCommand('setpriv', args, { cwd: dirname(file) });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 }
 
