@@ -21,6 +21,7 @@ const NEEDS = {
   unit: ['dist'],
   chart: ['go'],
   gluster: ['dist', 'gluster'],
+  demo: ['gluster'],
   sanity: ['dist', 'gluster', 'go'],
   'project-quota': ['dist', 'gluster'],
 };

@@ -55,7 +55,7 @@ export async function useVolume(steps: Steps, demo: Demo): Promise<void> {
     return text;
   });
   await steps.step('write until the limit stops the writer', async () => {
-    const { isComplete, bytes, complaint } = await write(join(demo.target, 'data'), 100);
+    const { isComplete, bytes, complaint } = await write(join(demo.target, 'diary'), 100);
     const seen = `${mib(bytes)} (${((bytes / demo.volume.bytes) * 100).toFixed(1)} % of the limit), then "${complaint.replace(/^.*: /, '')}"`;
     expect(!isComplete, `100 MiB went into a volume of 64 MiB`);
     expect(/quota exceeded|No space left/.test(complaint), `dd was stopped by something else: ${complaint}`);
@@ -135,7 +135,7 @@ export async function removeVolume(steps: Steps, demo: Demo): Promise<void> {
     await demo.user.delete(demo.volume);
     expect((await demo.user.count()) === 0, 'it is still listed');
     await waitFor('the purge of its data', async () => {
-      const files = await Promise.all(demo.bricks.map((brick) => findOnBrick(brick, 'data')));
+      const files = await Promise.all(demo.bricks.map((brick) => findOnBrick(brick, 'diary')));
       return files.flat().length === 0 ? true : undefined;
     });
     return 'no longer listed, its data is purged from the bricks';

@@ -84,6 +84,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
   unit: vitest(5 * MINUTE, []),
   chart: vitest(20 * MINUTE, ['--config', 'test/vitest.config.ts', 'test/chart']),
   gluster: onGluster(20 * MINUTE, 'test/gluster', 'test/faults'),
+  demo: command(process.execPath, 'scripts/demo.mjs'),
   sanity: script(10 * MINUTE, 'test/sanity/main.ts'),
   'project-quota': onGluster(10 * MINUTE, 'test/project-quota', 'test/quota'),
 };
