@@ -93,10 +93,17 @@ export class QuotaBench {
       });
       return client;
     };
-    const clients = [await mount('client', false), await mount('control', true)];
-    const client = await Tree.open(io, POOL, join(directory, 'client'));
-    const control = await Tree.open(io, `${POOL}#control`, join(directory, 'control'));
-    return new QuotaBench({ io, directory, bricks, client, control, pool, clients });
+    try {
+      const clients = [await mount('client', false), await mount('control', true)];
+      const client = await Tree.open(io, POOL, join(directory, 'client'));
+      const control = await Tree.open(io, `${POOL}#control`, join(directory, 'control'));
+      return new QuotaBench({ io, directory, bricks, client, control, pool, clients });
+    } catch (error) {
+      await pool.stop();
+      await io.close();
+      await removeLeftovers(directory);
+      throw error;
+    }
   }
 
   /**
