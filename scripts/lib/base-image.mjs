@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { capture, run } from './setup.mjs';
 
 export const BASE_IMAGE = 'docker.io/library/debian:trixie-slim';
-const MIRROR = 'http://deb.debian.org/debian';
 /** In the name of the cached archive: another one after a change here. */
 const EDITION = '1';
 /** What the official slim images leave out too (debuerreotype, .slimify-excludes); copyright files stay. */
@@ -35,7 +34,7 @@ async function rootArchive() {
   const work = await mkdtemp(join(cache, 'debian-trixie-slim.unfinished-'));
   try {
     const root = join(work, 'root');
-    run('debootstrap', ['--variant=minbase', 'trixie', root, MIRROR]);
+    run('debootstrap', ['--variant=minbase', 'trixie', root]);
     writeFileSync(join(root, 'etc/dpkg/dpkg.cfg.d/slim'), excludes());
     const patterns = EXCLUDES.map((path) => `--exclude=.${path}`);
     // What debootstrap downloaded; apt fetches it again when it is asked for something.

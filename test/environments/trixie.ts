@@ -6,7 +6,6 @@ import { mustRun, runCommand, type CommandResult } from '../lib/run-command.js';
 
 /** GlusterFS 11, and what Kayal and its tests start. */
 const PACKAGES = ['attr', 'glusterfs-client', 'glusterfs-server', 'libstdc++6', 'mount', 'procps', 'xfsprogs'];
-const MIRROR = 'http://deb.debian.org/debian';
 /** In the name of the cached directory: another one after a change here. */
 const EDITION = '1';
 const BUILD_TIMEOUT_MS = 15 * 60_000;
@@ -47,7 +46,7 @@ export async function trixieRoot(): Promise<string> {
   await removeUnfinished(cache, prefix);
   const unfinished = await mkdtemp(join(cache, prefix));
   try {
-    const args = ['--variant=minbase', `--include=${PACKAGES.join(',')}`, 'trixie', unfinished, MIRROR];
+    const args = ['--variant=minbase', `--include=${PACKAGES.join(',')}`, 'trixie', unfinished];
     await mustRun('debootstrap', args, { timeoutMs: BUILD_TIMEOUT_MS });
     await rm(join(unfinished, 'var/cache/apt/archives'), { recursive: true, force: true });
     await chmod(unfinished, 0o755);
