@@ -8,9 +8,7 @@ export type ErrorCode =
   | 'FAILED_PRECONDITION'
   | 'ABORTED'
   | 'UNAVAILABLE'
-  | 'DEADLINE_EXCEEDED'
-  | 'PERMISSION_DENIED'
-  | 'UNIMPLEMENTED';
+  | 'DEADLINE_EXCEEDED';
 
 /**
  * A failure with a meaning for the caller. The message is shown to people as it is: it says what was asked, what is
@@ -41,8 +39,6 @@ export const failedPrecondition: Maker = maker('FAILED_PRECONDITION');
 export const aborted: Maker = maker('ABORTED');
 export const unavailable: Maker = maker('UNAVAILABLE');
 export const deadlineExceeded: Maker = maker('DEADLINE_EXCEEDED');
-export const permissionDenied: Maker = maker('PERMISSION_DENIED');
-export const unimplemented: Maker = maker('UNIMPLEMENTED');
 
 /** A system call that failed: `code` is the errno's name (ENOENT, ENOTCONN, …), `call` the system call, `path` what it was about. */
 export class SystemError extends Error {

@@ -11,8 +11,6 @@ const STATUS: Readonly<Record<ErrorCode, status>> = {
   ABORTED: status.ABORTED,
   UNAVAILABLE: status.UNAVAILABLE,
   DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
-  PERMISSION_DENIED: status.PERMISSION_DENIED,
-  UNIMPLEMENTED: status.UNIMPLEMENTED,
 };
 
 /** What a call is answered with when it fails. */

@@ -31,8 +31,6 @@ const ERROR_CODES = [
   'ABORTED',
   'UNAVAILABLE',
   'DEADLINE_EXCEEDED',
-  'PERMISSION_DENIED',
-  'UNIMPLEMENTED',
 ] as const satisfies readonly ErrorCode[];
 
 const taskSchema = v.variant('kind', [
