@@ -84,7 +84,8 @@ describe('pool of type gluster', () => {
     expect(Number(df.trim().split('\n')[1])).toBe(64 * MiB);
     const written = await runCommand('dd', ['if=/dev/zero', `of=${target_path}/f`, 'bs=1M', 'count=200', 'conv=fsync']);
     expect([written.code, written.stderr]).toEqual([1, expect.stringMatching(/Disk quota exceeded/)]);
-    expect((await stat(join(target_path, 'f'))).size).toBeLessThan(64 * MiB * 1.05);
+    // glusterd's graph keeps write-behind; on a busy machine one writer was seen 4.3 MiB beyond.
+    expect((await stat(join(target_path, 'f'))).size).toBeLessThan((64 + 8) * MiB);
     await driver.client.node.NodeUnpublishVolume({ volume_id: 'ext/vol', target_path });
     await driver.client.node.NodeUnstageVolume({ volume_id: 'ext/vol', staging_target_path });
   });
