@@ -6,6 +6,7 @@ import { forgetPool, takeOverPool } from './cli/pool-commands.js';
 import { runRole } from './cli/run-role.js';
 import { UsageError } from './cli/usage-error.js';
 import { purgeVolume } from './cli/volume-purge.js';
+import { releaseVolume } from './cli/volume-release.js';
 import { showVolumes } from './cli/volumes.js';
 import { exitNow } from './linux/exit.js';
 import { ConfigError } from './pools/config.js';
@@ -28,6 +29,8 @@ async function run(command: Command): Promise<number> {
       return tell(await showVolumes(command.settings, command), process.stdout);
     case 'volumePurge':
       return tell(await purgeVolume(command.settings, command));
+    case 'volumeRelease':
+      return tell(await releaseVolume(command.settings, command));
     case 'poolTakeover':
       return tell(await takeOverPool(command.settings, command.pool));
     case 'poolForget':

@@ -20,11 +20,13 @@ const ROLE_FLAGS = [
   'metrics-address',
   'log-level',
   'socket-group',
+  'attach',
+  'max-volumes-per-node',
 ] as const satisfies readonly FlagName[];
 
 const POOL_FLAGS = ['config', 'node-id', 'state-dir', 'log-level'] as const satisfies readonly FlagName[];
 
-const NODE_FLAGS = [...ROLE_FLAGS, 'register'] as const satisfies readonly FlagName[];
+const NODE_FLAGS = [...ROLE_FLAGS, 'register', 'mounter', 'kubeconfig'] as const satisfies readonly FlagName[];
 
 function role(name: string, summary: string, details: string): CommandSpec {
   return { words: [name], flags: name === 'controller' ? ROLE_FLAGS : NODE_FLAGS, summary, details };
@@ -76,7 +78,7 @@ export const COMMANDS = {
   },
   volumes: {
     words: ['volumes'],
-    flags: [...POOL_FLAGS, 'pool', 'output', 'orphans', 'unused', 'since', 'archived', 'retained'],
+    flags: [...POOL_FLAGS, 'pool', 'output', 'orphans', 'unused', 'since', 'kubeconfig', 'archived', 'retained'],
     summary: 'list volumes with size, used space, age, claim, state and last use',
     details: 'Several of --orphans, --unused, --archived and --retained show what is all of it.',
   },
@@ -86,6 +88,13 @@ export const COMMANDS = {
     flags: [...POOL_FLAGS, 'yes'],
     summary: 'remove the data of a volume that was deleted and kept (archived, retained)',
     details: 'Done by the controller, or by the command itself while no controller runs.',
+  },
+  volumeRelease: {
+    words: ['volume', 'release'],
+    operand: 'POOL/ID',
+    flags: [...POOL_FLAGS, 'node', 'yes'],
+    summary: 'take a volume away from a node that is lost',
+    details: 'What that node has not written yet is lost, whatever becomes of it (docs/attach.md).',
   },
 } as const satisfies Readonly<Record<string, CommandSpec>>;
 

@@ -3,6 +3,7 @@ import { createControllerService } from '../controller/controller.js';
 import { createGroupControllerService } from '../controller/group-controller.js';
 import { ControlledPools } from '../controller/controlled-pools.js';
 import { registerPoolMetrics } from '../controller/pool-metrics.js';
+import type { BrickPlaces } from '../linux/brick-links.js';
 import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import { PoolMounts } from '../pools/mounts.js';
 import type { MechanismName } from '../quota/mechanism.js';
@@ -11,6 +12,7 @@ import { serviceDefinition } from '../rpc/schema.js';
 import { implement } from '../rpc/service.js';
 import { KnownPools } from '../volumes/pool/known-pools.js';
 import type { VolumeRecord } from '../volumes/records/record.js';
+import { AttachService } from '../volumes/service/attach-service.js';
 import { SnapshotService } from '../volumes/service/snapshot-service.js';
 import { VolumeService } from '../volumes/service/volume-service.js';
 import { createMechanism } from './mechanism.js';
@@ -20,10 +22,14 @@ import { statePath, type Runtime } from './runtime.js';
 export interface ControllerPartOptions {
   /** The bricks on this machine. */
   readonly managed: (pool: string) => Promise<PoolVolfiles>;
+  /** What connections to each brick by itself are made from. @throws KayalError UNAVAILABLE while one is away */
+  readonly bricksOf: (pool: string) => Promise<BrickPlaces>;
   /** The mechanism that the bricks of a managed pool were started for. */
   readonly graphOf: (pool: string) => MechanismName | undefined;
   /** True when a pod of this machine uses the volume, where that can be known. */
   readonly isPublished: (record: VolumeRecord) => Promise<boolean>;
+  /** True when Kayal runs on a node of that name, where that can be known. */
+  readonly hasNode: (node: string) => Promise<boolean>;
   /** Entries of a pool that wait to be healed; undefined where that cannot be known. */
   readonly pendingHeals: (pool: string) => Promise<number | undefined>;
 }
@@ -47,21 +53,40 @@ export function createControllerPart(runtime: Runtime, options: ControllerPartOp
     mounts,
     io,
     log,
+    bricksOf: options.bricksOf,
     mechanismFor: (config, tree, recorded) =>
       createMechanism({ config, tree, recorded, graph: options.graphOf(config.name), io }),
   });
   const volumes = new VolumeService({
     pools: () => new Map(runtime.config.pools.map((pool) => [pool.name, pool])),
     controlled: () => pools.all(),
+    node: settings.nodeId,
     isPublished: options.isPublished,
+    attach: settings.attach,
   });
+  const attach = settings.attach
+    ? new AttachService({
+        volumes,
+        pools: () => new Map(runtime.config.pools.map((pool) => [pool.name, pool])),
+        controlled: () => pools.all(),
+        hasNode: options.hasNode,
+        maxPerNode: settings.maxVolumesPerNode,
+      })
+    : undefined;
   registerPoolMetrics(registry, () => pools.all());
   const snapshots = new SnapshotService(() => pools.all());
   const name = 'csi.v1.Controller';
   const service: ServedService = {
     definition: serviceDefinition(name),
     implementation: implement(
-      createControllerService({ volumes, snapshots, pools: () => pools.all(), pendingHeals: options.pendingHeals }),
+      createControllerService({
+        volumes,
+        snapshots,
+        attach,
+        pools: () => pools.all(),
+        node: settings.nodeId,
+        pendingHeals: options.pendingHeals,
+      }),
       createHooks(name, log, runtime.rpcMetrics),
     ),
   };
@@ -72,6 +97,7 @@ export function createControllerPart(runtime: Runtime, options: ControllerPartOp
   };
   return {
     services: [service, groups],
+    announce: (config) => pools.announce(config),
     retire: (config) => pools.retire(config),
     apply: async (config) => pools.apply(config),
     stop: () => pools.close(),

@@ -1,7 +1,9 @@
 import { messageOf } from '../base/errors.js';
 import { formatBytes } from '../base/units.js';
+import type { Tree } from '../linux/tree.js';
 import { POOL_FILE, checkOwner, readPoolFile } from '../pools/pool-file.js';
 import type { PoolConfig } from '../pools/types.js';
+import type { QuotaMechanism } from '../quota/mechanism.js';
 import { describeRisk, overshootRisk } from '../quota/overshoot-risk.js';
 import { bad, good, inspectPool, listDataPaths, type Finding } from '../volumes/health/inspect.js';
 import { readPool } from '../volumes/service/read-pool.js';
@@ -63,7 +65,7 @@ async function examine(tools: ToolPools, pool: PoolConfig): Promise<Finding[]> {
 }
 
 async function examineReachable(tools: ToolPools, pool: PoolConfig): Promise<Finding[]> {
-  const { runtime, control, client } = tools;
+  const { runtime, control } = tools;
   const { tree } = await control.attach(pool);
   const file = await readPoolFile(tree);
   if (file === undefined) return [bad(`has no ${POOL_FILE}: start the controller, which prepares it`)];
@@ -75,10 +77,22 @@ async function examineReachable(tools: ToolPools, pool: PoolConfig): Promise<Fin
     graph: file.mechanism,
     io: runtime.io,
   });
+  try {
+    return await examineWith(tools, pool, { tree, mechanism });
+  } finally {
+    await mechanism.close?.();
+  }
+}
+
+async function examineWith(
+  { runtime, client }: ToolPools,
+  pool: PoolConfig,
+  { tree, mechanism }: { readonly tree: Tree; readonly mechanism: QuotaMechanism },
+): Promise<Finding[]> {
   const dataPaths = await listDataPaths(tree);
   const { catalog, snapshots } = await readPool({ tree, config: pool, mechanism, log: runtime.log });
   const findings = [
-    good(`${catalog.volumeCount} volumes, ${formatBytes(catalog.promisedBytes)} promised, quota ${file.mechanism}`),
+    good(`${catalog.volumeCount} volumes, ${formatBytes(catalog.promisedBytes)} promised, quota ${mechanism.name}`),
   ];
   const { overcommit } = pool;
   const inspected = { tree, mechanism, catalog, snapshots, dataPaths, overcommit, self: runtime.self, now: Date.now() };

@@ -59,6 +59,11 @@ function parseYesNo(text: string): boolean {
   return text === 'yes';
 }
 
+function parseVolumeCount(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error('must be a number from 1 to 999999999');
+  return Number(text);
+}
+
 function flag<T>(placeholder: string, defaultText: string, help: string, parse: (text: string) => T): Flag<T> {
   return { placeholder, defaultText, help, parse };
 }
@@ -119,6 +124,24 @@ export const FLAGS = {
     'tell kubelet of the driver, through its plugins_registry; no: node-driver-registrar does it',
     parseYesNo,
   ),
+  mounter: flag(
+    'DIR',
+    'GlusterFS clients are started beside this process',
+    'start GlusterFS clients in the container that holds a lock on this directory (docs/reliability.md)',
+    (path) => resolve(path),
+  ),
+  attach: flag(
+    'yes|no',
+    'no',
+    'attach volumes to nodes before they are used there (docs/attach.md); the same for the controller and all nodes',
+    parseYesNo,
+  ),
+  'max-volumes-per-node': flag(
+    'N',
+    'any number',
+    'volumes of this driver that a node may have; the scheduler and, with --attach, the controller keep to it',
+    parseVolumeCount,
+  ),
   'metrics-address': flag(
     'HOST:PORT',
     'none of them',
@@ -129,11 +152,18 @@ export const FLAGS = {
   'socket-group': flag('GID', 'root only', 'let this group use the socket (mode 0660)', parseGroup),
   pool: flag('NAME', 'every pool', 'look at this pool only', (name) => name),
   output: { ...flag('FORMAT', 'table', 'table or json', oneOf(['table', 'json'])), short: 'o' },
-  orphans: switchFlag('only volumes whose handle is not on standard input: those that no PersistentVolume has'),
+  kubeconfig: flag(
+    'FILE',
+    'the service account of the pod; for --orphans $KUBECONFIG before and ~/.kube/config after it',
+    'the cluster whose PersistentVolumes (--orphans) and pods (--unused) are looked at, or whose pods get events (roles)',
+    (path) => resolve(path),
+  ),
+  orphans: switchFlag('only volumes that no PersistentVolume has: handles on standard input, else of the cluster'),
   unused: switchFlag('only volumes that no pod has used for some time (--since)'),
   since: flag('TIME', '30d', 'how long --unused means: hours, days or weeks (12h, 30d, 8w)', parseUnusedFor),
   archived: switchFlag('only volumes that were deleted and moved aside (onDelete: archive)'),
   retained: switchFlag('only volumes that were deleted and left where they are (onDelete: retain)'),
+  node: flag('NAME', 'has to be given', 'the node that does not use the volume any more', parseNodeId),
   repair: switchFlag('mend what can be mended without losing data, then look'),
   yes: switchFlag('do it; without it the command only says what it would do'),
 } satisfies Readonly<Record<string, Flag<unknown>>>;

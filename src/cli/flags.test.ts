@@ -25,6 +25,7 @@ const DEFAULTS = {
   endpoint: 'unix:///var/lib/kubelet/plugins/csi.kayal.storage/csi.sock',
   nodeId: hostname(),
   logLevel: 'info',
+  attach: false,
 };
 
 describe('roles', () => {
@@ -48,6 +49,7 @@ describe('roles', () => {
         metricsAddress: '127.0.0.1:9100',
         logLevel: 'debug',
         socketGroup: 2000,
+        attach: false,
       },
     });
   });

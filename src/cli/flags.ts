@@ -28,6 +28,14 @@ export interface Settings {
   readonly nodeId: string;
   /** Whether kubelet is told of the driver; absent: the role decides. */
   readonly register?: boolean | undefined;
+  /** The directory by whose lock the mounter is found; without one clients are started beside us. */
+  readonly mounter?: string | undefined;
+  /** Whether nodes have to be attached to a volume before they use it. */
+  readonly attach: boolean;
+  /** Volumes that a node may have; absent: any number. */
+  readonly maxVolumesPerNode?: number | undefined;
+  /** The cluster whose pods are told what happens to their volumes; absent: the one that we are a pod of. */
+  readonly kubeconfig?: string | undefined;
   /** HOST:PORT or :PORT; neither metrics nor health without it. */
   readonly metricsAddress?: string | undefined;
   readonly logLevel: LogLevel;
@@ -38,6 +46,8 @@ export interface Settings {
 /** Which volumes `kayal volumes` shows: those that are all of what is set. */
 export interface VolumeFilter {
   readonly pool?: string | undefined;
+  /** The cluster to ask for PersistentVolumes and pods: an absolute path. */
+  readonly kubeconfig?: string | undefined;
   readonly orphans: boolean;
   readonly archived: boolean;
   readonly retained: boolean;
@@ -58,6 +68,13 @@ export type Command =
     }
   | { readonly kind: 'volumes'; readonly settings: Settings; readonly filter: VolumeFilter; readonly json: boolean }
   | { readonly kind: 'volumePurge'; readonly settings: Settings; readonly handle: string; readonly yes: boolean }
+  | {
+      readonly kind: 'volumeRelease';
+      readonly settings: Settings;
+      readonly handle: string;
+      readonly node: string;
+      readonly yes: boolean;
+    }
   | { readonly kind: 'poolTakeover' | 'poolForget'; readonly settings: Settings; readonly pool: string };
 
 /** What --unused means without --since: 30 days. */
@@ -160,6 +177,10 @@ function toSettings(values: FlagValues): Settings {
     endpoint: values.endpoint ?? defaultEndpoint(kubeletDir),
     nodeId: values['node-id'] ?? hostname(),
     register: values.register,
+    mounter: values.mounter,
+    kubeconfig: values.kubeconfig,
+    attach: values.attach ?? false,
+    maxVolumesPerNode: values['max-volumes-per-node'],
     metricsAddress: values['metrics-address'],
     logLevel: values['log-level'] ?? DEFAULTS.logLevel,
     socketGroup: values['socket-group'],
@@ -178,6 +199,7 @@ function checkOperands(spec: CommandSpec, operands: readonly string[], problems:
 function toFilter(values: FlagValues): VolumeFilter {
   return {
     pool: values.pool,
+    kubeconfig: values.kubeconfig,
     orphans: values.orphans === true,
     archived: values.archived === true,
     retained: values.retained === true,
@@ -196,6 +218,14 @@ function toCommand(kind: CommandName, operand: string, values: FlagValues): Comm
       return { kind, settings: toSettings(values), pool: values.pool, repair: values.repair === true };
     case 'volumes':
       return { kind, settings: toSettings(values), filter: toFilter(values), json: values.output === 'json' };
+    case 'volumeRelease':
+      return {
+        kind,
+        settings: toSettings(values),
+        handle: operand,
+        node: values.node ?? '',
+        yes: values.yes === true,
+      };
     case 'volumePurge':
       return { kind, settings: toSettings(values), handle: operand, yes: values.yes === true };
     default:
@@ -220,6 +250,8 @@ export function parseCommandLine(args: readonly string[], env: Environment): Com
   const problems = [...given.problems];
   const values = readFlags(spec, given, env, problems);
   const operand = checkOperands(spec, given.operands, problems);
+  const lacksNode = kind === 'volumeRelease' && values.node === undefined;
+  if (lacksNode && problems.length === 0) problems.push('--node is missing');
   if (problems.length > 0) throw new UsageError(problems, `kayal ${spec.words.join(' ')} --help`);
   return toCommand(kind, operand, values);
 }

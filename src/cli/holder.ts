@@ -45,7 +45,7 @@ export async function asHolder(tools: ToolPools, pool: PoolConfig, task: HolderT
   try {
     const session = await pools.all().get(pool.name)?.session();
     if (session === undefined) throw unavailable(`pool ${pool.name} cannot be opened`);
-    const done = await performTask(session, task);
+    const done = await performTask(session, task, ANSWER_MS);
     return [...done, ...(await emptied(session.catalog))];
   } finally {
     await pools.close();

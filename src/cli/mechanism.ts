@@ -21,54 +21,66 @@ export interface MechanismOptions {
 
 const impossible = (reason: string): Candidate => ({ impossible: reason });
 
-/** A graph without the translator of a mechanism would take its limits and not keep them. */
-function inGraph(options: MechanismOptions, name: MechanismName, candidate: Candidate): Candidate {
-  const { config, graph } = options;
-  if (config.type !== 'managed' || graph === undefined || graph === name) return candidate;
-  return impossible(`the bricks were made for quota ${graph}`);
-}
-
 async function projectOf({ config, tree, io }: MechanismOptions): Promise<Candidate> {
   if (config.type === 'gluster') return impossible('its bricks are on other machines');
   if (config.type === 'directory') return new ProjectMechanism({ trees: [tree], seed: config.name });
-  const [first, ...others] = await Promise.all(
-    config.bricks.map((brick) => Tree.open(io, `${config.name}#bricks`, brick)),
-  );
+  const [first, ...others] = await openBricks(io, `${config.name}#bricks`, config.bricks);
   if (first === undefined) return impossible('it has no bricks');
-  return new ProjectMechanism({ trees: [first, ...others], seed: config.name, writtenByRoot: true });
+  return new ProjectMechanism({ trees: [first, ...others], seed: config.name, writtenByRoot: true, ownsTrees: true });
 }
 
-async function candidatesFor(options: MechanismOptions): Promise<Candidates> {
-  const { config, tree } = options;
-  if (config.type === 'directory') {
-    const reason = 'the pool is a plain directory, not GlusterFS';
-    return { project: await projectOf(options), gluster: impossible(reason), simple: impossible(reason) };
+/** All of them or none. */
+async function openBricks(io: IoWorkers, key: string, bricks: readonly string[]): Promise<Tree[]> {
+  const trees: Tree[] = [];
+  try {
+    for (const brick of bricks) trees.push(await Tree.open(io, key, brick));
+    return trees;
+  } catch (error) {
+    await Promise.all(trees.map((tree) => tree.close()));
+    throw error;
   }
-  const gluster = new GlusterMechanism({
+}
+
+function glusterOf({ config, tree }: MechanismOptions): Candidate {
+  return new GlusterMechanism({
     tree,
     volume: config.type === 'gluster' ? config.volume : undefined,
     profile: config.type === 'managed' ? config.quotaProfile : 'exact',
   });
-  const wantsProject = config.type === 'gluster' || options.graph === undefined || options.graph === 'project';
+}
+
+/** A graph without the translator of a mechanism would take its limits and not keep them. */
+function problemOf({ config, graph }: MechanismOptions, name: MechanismName): string | undefined {
+  if (config.type === 'directory' && name !== 'project') return 'the pool is a plain directory, not GlusterFS';
+  if (config.type !== 'managed' || graph === undefined || graph === name) return undefined;
+  return `the bricks were made for quota ${graph}`;
+}
+
+function candidatesFor(options: MechanismOptions): Candidates {
+  const unless = (name: MechanismName, make: () => Candidate | Promise<Candidate>) => async (): Promise<Candidate> => {
+    const reason = problemOf(options, name);
+    return reason === undefined ? make() : { impossible: reason };
+  };
   return {
-    project: wantsProject ? await projectOf(options) : inGraph(options, 'project', impossible('')),
-    gluster: inGraph(options, 'gluster', gluster),
-    simple: inGraph(options, 'simple', new SimpleMechanism({ tree })),
+    project: unless('project', () => projectOf(options)),
+    gluster: unless('gluster', () => glusterOf(options)),
+    simple: unless('simple', () => new SimpleMechanism({ tree: options.tree })),
   };
 }
 
-/** The mechanism of a pool, probed: the one on record, the one that the config names, or the first that works. */
-export async function createMechanism(options: MechanismOptions): Promise<QuotaMechanism> {
+/**
+ * The mechanism of a pool, probed: the one on record, the one that the config names, or the first that works. The caller
+ * closes it.
+ * @throws what `chooseMechanism` throws
+ */
+export function createMechanism(options: MechanismOptions): Promise<QuotaMechanism> {
   const { config, recorded } = options;
-  // `none` has to work where nothing else is even there to be looked at.
-  if ((recorded ?? config.quota) === 'none' && config.quota !== 'auto') {
-    return chooseMechanism({ ...choice(options), candidates: NOTHING });
-  }
-  return chooseMechanism({ ...choice(options), candidates: await candidatesFor(options) });
-}
-
-const NOTHING: Candidates = { project: impossible(''), gluster: impossible(''), simple: impossible('') };
-
-function choice({ config, recorded }: MechanismOptions): Omit<Parameters<typeof chooseMechanism>[0], 'candidates'> {
-  return { pool: config.name, wanted: config.quota, recorded, groups: 1, none: noLimits };
+  return chooseMechanism({
+    pool: config.name,
+    wanted: config.quota,
+    recorded,
+    groups: 1,
+    none: noLimits,
+    candidates: candidatesFor(options),
+  });
 }

@@ -1,22 +1,34 @@
 import { KeyLock } from '../base/key-lock.js';
-import { readMountinfo } from '../linux/mountinfo.js';
+import { Mounter } from '../gluster/mounter.js';
+import { MounterWatch } from '../gluster/mounter-watch.js';
+import type { PodEvents } from '../kube/pod-events.js';
+import { readMountinfo, type MountEntry } from '../linux/mountinfo.js';
 import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import { ClientRelease } from '../node/client-release.js';
+import { imageDevicesOf } from '../node/images/devices.js';
+import { imageFilesystems } from '../node/images/uses.js';
 import { registerMountMetrics } from '../node/mount-metrics.js';
 import { HangWatch } from '../node/healing/hang-watch.js';
+import { InlineKeeper } from '../node/inline/keeper.js';
+import { InlineStore } from '../node/inline/store.js';
+import { InlineVolumes } from '../node/inline/inline-volumes.js';
 import { createHealMetrics } from '../node/healing/heal-metrics.js';
 import { Healer } from '../node/healing/healer.js';
 import { createNodeService } from '../node/service.js';
 import { UseNotes } from '../node/use-notes.js';
-import { isBeneath, isBindOfPool, rootOf } from '../pools/mount-location.js';
+import { isBeneath, isBindOfPool, isClientMount, rootOf } from '../pools/mount-location.js';
 import { PoolMounts } from '../pools/mounts.js';
+import { tellPods } from '../node/pool-news.js';
+import { PublishedPods } from '../node/published-pods.js';
 import { createHooks } from '../rpc/hooks.js';
 import { serviceDefinition } from '../rpc/schema.js';
 import { implement } from '../rpc/service.js';
 import type { VolumeRecord } from '../volumes/records/record.js';
+import { isImage } from '../volumes/requests/volume-shape.js';
 import { DRIVER_NAME } from '../base/version.js';
 import type { Part } from './part.js';
-import { statePath, type Runtime } from './runtime.js';
+import { createPodEvents } from './pod-events.js';
+import type { Runtime } from './runtime.js';
 
 export interface NodePart extends Part {
   /** True when the volume is published on this machine. */
@@ -36,6 +48,7 @@ export function createNodePart(
 ): NodePart {
   const { io, log, settings, registry } = runtime;
   const config = (): Runtime['config'] => runtime.config;
+  const mounter = settings.mounter === undefined ? undefined : new Mounter({ directory: settings.mounter, log });
   const pools = new PoolMounts({
     io,
     log,
@@ -44,10 +57,21 @@ export function createNodePart(
     nodeId: settings.nodeId,
     installation: runtime.config.installation,
     managed: options.managed,
+    host: mounter,
     onLost: (pool) => healer.lost(pool),
   });
-  const release = new ClientRelease({ pools, config, log });
+  const release = new ClientRelease({
+    pools,
+    config,
+    log,
+    isInUse: async ({ location }) => (await imageFilesystems(io))(location.dev),
+  });
   const locks = new KeyLock();
+  // With kubelet's own directories: the state directory goes with the node's pod.
+  const kept = (name: string): string => `${settings.kubeletDir}/plugins/${DRIVER_NAME}/${name}`;
+  const pods = new PublishedPods({ file: kept('published-pods.json'), log });
+  let events: PodEvents | undefined;
+  const tell = tellPods({ node: settings.nodeId, pods, events: () => events });
   const healer = new Healer({
     pools,
     release,
@@ -55,24 +79,45 @@ export function createNodePart(
     locks,
     log,
     metrics: createHealMetrics(registry),
-    memoryFile: statePath(runtime, 'nested-mounts.json'),
+    tell,
+    memoryFile: kept('nested-mounts.json'),
   });
   const names = (): string[] => config().pools.map(({ name: pool }) => pool);
-  const hangs = new HangWatch({ pools, names, io, log });
+  const hangs = new HangWatch({ pools, names, io, log, tell });
   registerMountMetrics(registry, { pools, names, hangs: (pool) => hangs.hangsSince(pool) !== undefined });
+  const mounters =
+    mounter === undefined
+      ? undefined
+      : new MounterWatch({
+          mounter,
+          log,
+          onArrival: () => {
+            for (const { name: pool, type } of config().pools) if (type !== 'directory') healer.lost(pool);
+          },
+        });
   const name = 'csi.v1.Node';
   const { pendingHeals } = options;
   const uses = new UseNotes({ node: settings.nodeId, log });
+  const { nodeId } = settings;
+  const store = new InlineStore({ io, log, directory: kept('inline') });
+  const keeper = new InlineKeeper({ nodeId, config, pools, release, store, locks, log });
+  const inline = new InlineVolumes({ nodeId, config, pools, store, settleSoon: () => keeper.soon(), log });
+  const { machineId, bootId } = runtime.self;
   const service = createNodeService({
-    nodeId: settings.nodeId,
+    nodeId,
+    self: { node: nodeId, machineId, bootId },
     config,
     pools,
     release,
+    inline,
     io,
     uses,
     pendingHeals,
     log,
     locks,
+    attach: settings.attach,
+    maxVolumes: settings.maxVolumesPerNode,
+    pods,
     problemOf: (pool, path) => healer.problemOf(pool, path),
   });
 
@@ -81,21 +126,29 @@ export function createNodePart(
     if (attachment === undefined) return false;
     const { location } = attachment;
     const root = rootOf(location, record.path);
-    return (await readMountinfo()).some((entry) => isBindOfPool(entry, location) && isBeneath(entry.root, root));
+    if ((await readMountinfo()).some((entry) => isBindOfPool(entry, location) && isBeneath(entry.root, root)))
+      return true;
+    return isImage(record) && (await imageDevicesOf(io, attachment, record.path)).length > 0;
   };
   const publishedPools = async (): Promise<ReadonlySet<string>> => {
     const entries = await readMountinfo();
+    const hasImages = await imageFilesystems(io);
     // What waits to be healed is published.
     const dead = new Map<string, readonly string[]>();
     for (const pool of names()) dead.set(pool, await pools.deadDevices(pool));
     const used = config().pools.filter(({ name: pool }) => {
       const own = pools.mountPointOf(pool);
-      if (entries.some(({ dev, target }) => target !== own && dead.get(pool)?.includes(dev) === true)) return true;
+      const isDead = (entry: MountEntry): boolean =>
+        isClientMount(entry) && entry.target !== own && dead.get(pool)?.includes(entry.dev) === true;
+      if (entries.some(isDead)) return true;
       const location = pools.current(pool)?.location;
-      if (location !== undefined) return entries.some((entry) => isBindOfPool(entry, location));
+      if (location !== undefined) {
+        return hasImages(location.dev) || entries.some((entry) => isBindOfPool(entry, location));
+      }
       // Nobody has asked for the pool since this process started, but an earlier one may have published from it.
       const client = entries.find(({ target }) => target === own);
-      return client !== undefined && entries.some(({ dev, target }) => dev === client.dev && target !== client.target);
+      if (client === undefined) return false;
+      return hasImages(client.dev) || entries.some(({ dev, target }) => dev === client.dev && target !== client.target);
     });
     return new Set(used.map(({ name: pool }) => pool));
   };
@@ -112,12 +165,21 @@ export function createNodePart(
     apply: async () => {
       if (adopted) return;
       adopted = true;
+      await pods.load();
+      events = await createPodEvents(settings, log);
+      await mounters?.start();
       await release.adopt();
       await healer.start();
+      keeper.start();
       hangs.start();
     },
+    notReady: () => mounters?.missing(),
     stop: async () => {
+      keeper.close();
+      await store.close();
       hangs.stop();
+      mounters?.stop();
+      await pods.close();
       await healer.stop();
       release.close();
       const used = await publishedPools();

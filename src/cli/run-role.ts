@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { isErrno, messageOf, unavailable } from '../base/errors.js';
+import { failedPrecondition, isErrno, messageOf } from '../base/errors.js';
 import { VERSION } from '../base/version.js';
 import { createIdentityService } from '../identity/identity.js';
 import { registerWithKubelet } from '../node/registration.js';
@@ -15,6 +15,7 @@ import { createBrickPart } from './brick-part.js';
 import { createControllerPart } from './controller-part.js';
 import { defaultEndpoint } from './flag-table.js';
 import type { Settings } from './flags.js';
+import { createNodeLookup } from './node-lookup.js';
 import { createNodePart } from './node-part.js';
 import type { Part } from './part.js';
 import { createRuntime, type Runtime } from './runtime.js';
@@ -26,7 +27,12 @@ export type Role = 'all' | 'controller' | 'node';
 
 /** Bricks of managed pools run in `kayal all`, on one machine with their controller and node. */
 function elsewhere(pool: string): Promise<never> {
-  return Promise.reject(unavailable(`pool ${pool} is managed: its bricks run with "kayal all" only`));
+  return Promise.reject(
+    failedPrecondition(
+      `pool ${pool} is managed: its bricks are reached only on the machine where "kayal all" runs them; let the pod run ` +
+        'there, or use a pool that all nodes reach',
+    ),
+  );
 }
 
 /** What only the bricks can say. */
@@ -40,8 +46,10 @@ function createParts(role: Role, runtime: Runtime): Part[] {
     return [
       createControllerPart(runtime, {
         managed: elsewhere,
+        bricksOf: elsewhere,
         graphOf: () => undefined,
         isPublished: () => Promise.resolve(false),
+        hasNode: createNodeLookup(process.env),
         pendingHeals: unknown,
       }),
     ];
@@ -51,8 +59,10 @@ function createParts(role: Role, runtime: Runtime): Part[] {
   const node = createNodePart(runtime, { managed: bricks.managed, pendingHeals: bricks.pendingHeals });
   const controller = createControllerPart(runtime, {
     managed: bricks.managed,
+    bricksOf: async (pool) => (await bricks.managed(pool)).brickPlaces(),
     graphOf: bricks.graphOf,
     isPublished: node.isPublished,
+    hasNode: (name) => Promise.resolve(name === runtime.settings.nodeId),
     pendingHeals: bricks.pendingHeals,
   });
   bricks.keepWhile(node.publishedPools);
@@ -96,6 +106,7 @@ export async function runRole(role: Role, settings: Settings): Promise<void> {
   const { log, registry } = runtime;
   log.info({ role, version: VERSION, node: settings.nodeId, pools: runtime.config.pools.length }, 'starting');
   const parts = createParts(role, runtime);
+  for (const part of parts) part.announce?.(runtime.config);
   const stopped = nextSignal();
   await makeDefaultDirectory(settings);
   let notReady: () => string | undefined = () => 'starting';
@@ -116,10 +127,12 @@ export async function runRole(role: Role, settings: Settings): Promise<void> {
     (settings.register ?? role === 'node')
       ? registerWithKubelet({ kubeletDir: settings.kubeletDir, socket: server.path, log, metrics: runtime.rpcMetrics })
       : undefined;
-  notReady = () => registration?.missing();
+  notReady = () =>
+    registration?.missing() ?? parts.map((part) => part.notReady?.()).find((reason) => reason !== undefined);
   let applied: Promise<void> = Promise.resolve();
   const apply = (config: Config): void => {
     runtime.config = config;
+    for (const part of parts) part.announce?.(config);
     applied = applied.then(async () => {
       for (const part of [...parts].reverse()) await part.retire?.(config);
       for (const part of parts) await part.apply(config);

@@ -2,7 +2,7 @@ import { invalidArgument } from '../base/errors.js';
 import { formatBytes } from '../base/units.js';
 import { parseHandle } from '../volumes/records/handle.js';
 import { checkKept } from '../volumes/service/purge-kept.js';
-import { readRecord } from '../volumes/records/record.js';
+import { readRecord, type VolumeRecord } from '../volumes/records/record.js';
 import type { Outcome } from './config-check.js';
 import type { Settings } from './flags.js';
 import { asHolder } from './holder.js';
@@ -20,14 +20,21 @@ export async function purgeVolume(
     const { tree } = await tools.control.attach(pool);
     const record = checkKept(handle, await readRecord(tree, parsed.id));
     if (!yes) {
-      const { namespace, name } = record.claim;
-      const claim = name === undefined ? '' : `, once of claim ${namespace}/${name}`;
       const text =
-        `volume ${handle} (${record.state} since ${record.deletedAt}, ${formatBytes(record.limitBytes)}${claim}) and its ` +
+        `volume ${handle} (${record.state} since ${record.deletedAt ?? record.createdAt}, ` +
+        `${formatBytes(record.limitBytes)}${ownerOf(record)}) and its ` +
         `data at ${record.path} would be removed for good; say --yes to do it\n`;
       return { exitCode: 1, text };
     }
     const done = await asHolder(tools, pool, { kind: 'purge', id: parsed.id });
     return { exitCode: 0, text: `${done.join('\n')}\n` };
   });
+}
+
+function ownerOf({ claim, ephemeral }: VolumeRecord): string {
+  if (ephemeral !== undefined) {
+    const { node, namespace, pod, podUid } = ephemeral;
+    return `, of pod ${pod === undefined ? podUid : `${namespace}/${pod}`} on node ${node}`;
+  }
+  return claim.name === undefined ? '' : `, once of claim ${claim.namespace}/${claim.name}`;
 }

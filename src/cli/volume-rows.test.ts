@@ -17,6 +17,7 @@ function row(handle: string, fields: Partial<VolumeRow> = {}): VolumeRow {
     usedBytes: null,
     claim: null,
     persistentVolume: null,
+    pod: null,
     path: 'volumes/aa/v',
     onDelete: 'delete',
     createdAt: '2026-01-01T00:00:00.000Z',
@@ -51,6 +52,20 @@ describe('filterRows', () => {
   it('counts a volume that was never in use from when it was made', () => {
     expect(names({ unusedForMs: 30 * DAY_MS })).toEqual(['p/idle', 'p/never']);
     expect(names({ unusedForMs: 30 * DAY_MS, orphansOf: new Set(['p/idle']) })).toEqual(['p/never']);
+  });
+
+  it('takes of the unused ones only those that the cluster has and does not use, when it was asked', () => {
+    expect(names({ unusedForMs: 30 * DAY_MS, idle: new Set(['p/never', 'p/live']) })).toEqual(['p/never']);
+  });
+
+  it('shows inline volumes that nobody uses, and never takes them for orphans', () => {
+    const pod = { node: 'n1', uid: 'u', name: 'team/web' };
+    const inline = row('p/inline', { kind: 'inline', pod });
+    const shown = (filter: object): unknown =>
+      filterRows([inline], { archived: false, retained: false, ...filter }, NOW);
+    expect(shown({ unusedForMs: 30 * DAY_MS })).toEqual([inline]);
+    expect(shown({ orphansOf: new Set() })).toEqual([]);
+    expect(formatRows([inline], NOW)).toContain('pod team/web on n1');
   });
 
   it('shows what was kept, by how it was', () => {

@@ -19,7 +19,8 @@ const USAGE_DEADLINE_MS = 5_000;
 /** One line of `kayal volumes`, and one object of its JSON. Times are ISO 8601 in UTC; what is not known is null. */
 export interface VolumeRow {
   readonly handle: string;
-  readonly kind: 'volume' | 'snapshot';
+  /** `inline`: the ephemeral volume of one pod. */
+  readonly kind: 'volume' | 'inline' | 'snapshot';
   /** Handle of the volume that a snapshot was taken of. */
   readonly source: string | null;
   readonly pool: string;
@@ -30,6 +31,8 @@ export interface VolumeRow {
   /** `namespace/name` of the PersistentVolumeClaim. */
   readonly claim: string | null;
   readonly persistentVolume: string | null;
+  /** Whose inline volume it is. */
+  readonly pod: { readonly node: string; readonly uid: string; readonly name: string | null } | null;
   readonly path: string | null;
   readonly onDelete: string | null;
   readonly createdAt: string | null;
@@ -68,7 +71,7 @@ export async function readRows(tree: Tree, pool: PoolConfig, { log }: Runtime): 
       const usedAt = uses.get(id)?.usedAt;
       return {
         handle,
-        kind: 'volume' as const,
+        kind: record.ephemeral === undefined ? ('volume' as const) : ('inline' as const),
         source: null,
         pool: pool.name,
         name: record.name,
@@ -77,6 +80,7 @@ export async function readRows(tree: Tree, pool: PoolConfig, { log }: Runtime): 
         usedBytes: await usedBytes(record),
         claim: claim.name === undefined ? null : `${claim.namespace ?? ''}/${claim.name}`,
         persistentVolume: claim.pv ?? null,
+        pod: podOf(record),
         path: record.path,
         onDelete: record.onDelete,
         createdAt: record.createdAt,
@@ -87,6 +91,12 @@ export async function readRows(tree: Tree, pool: PoolConfig, { log }: Runtime): 
     }),
   );
   return [...volumes, ...[...snapshots.records()].map((record) => snapshotRow(record, pool.name))];
+}
+
+function podOf({ ephemeral }: VolumeRecord): VolumeRow['pod'] {
+  if (ephemeral === undefined) return null;
+  const { node, podUid: uid, namespace, pod } = ephemeral;
+  return { node, uid, name: pod === undefined ? null : `${namespace ?? ''}/${pod}` };
 }
 
 function snapshotRow(record: SnapshotRecord, pool: string): VolumeRow {
@@ -116,6 +126,7 @@ function damagedRow(handle: string, pool: string): VolumeRow {
     usedBytes: null,
     claim: null,
     persistentVolume: null,
+    pod: null,
     path: null,
     onDelete: null,
     createdAt: null,
@@ -128,6 +139,8 @@ export interface RowFilter {
   /** The handles of all PersistentVolumes: only volumes that are not among them. */
   readonly orphansOf?: ReadonlySet<string> | undefined;
   readonly unusedForMs?: number | undefined;
+  /** The handles of the PersistentVolumes that no pod uses now: only volumes that are among them. */
+  readonly idle?: ReadonlySet<string> | undefined;
   readonly archived: boolean;
   readonly retained: boolean;
 }
@@ -139,14 +152,15 @@ function isLive({ kind, state }: VolumeRow): boolean {
 
 /** @param now milliseconds since the epoch */
 export function filterRows(rows: readonly VolumeRow[], filter: RowFilter, now: number): VolumeRow[] {
-  const { orphansOf, unusedForMs, archived, retained } = filter;
+  const { orphansOf, unusedForMs, idle, archived, retained } = filter;
   return rows.filter((row) => {
     if (orphansOf !== undefined && (!isLive(row) || orphansOf.has(row.handle))) return false;
+    if (idle !== undefined && !idle.has(row.handle)) return false;
     if (archived && row.state !== 'archived') return false;
     if (retained && row.state !== 'retained') return false;
     if (unusedForMs === undefined) return true;
     const since = Date.parse(row.lastUsedAt ?? row.createdAt ?? '');
-    return isLive(row) && now - since > unusedForMs;
+    return (isLive(row) || row.kind === 'inline') && now - since > unusedForMs;
   });
 }
 
@@ -162,7 +176,7 @@ export function formatRows(rows: readonly VolumeRow[], now: number): string {
     bytes(row.sizeBytes),
     bytes(row.usedBytes),
     ago(row.createdAt, now),
-    row.claim ?? '-',
+    row.pod === null ? (row.claim ?? '-') : `pod ${row.pod.name ?? row.pod.uid} on ${row.pod.node}`,
     row.state,
     row.lastUsedAt === null ? '-' : `${ago(row.lastUsedAt, now)} ago`,
   ]);

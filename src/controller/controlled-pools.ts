@@ -1,4 +1,5 @@
 import type { Logger } from '../base/logger.js';
+import { BrickLinks, type BrickPlaces } from '../linux/brick-links.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import type { ProcessIdentity } from '../linux/process-info.js';
 import { Tree } from '../linux/tree.js';
@@ -18,6 +19,8 @@ export interface ControlledPoolsOptions {
   readonly mounts: PoolMounts;
   readonly io: IoWorkers;
   readonly log: Logger;
+  /** What connections to each brick of a managed pool are made from; absent: the bricks are another process's. */
+  readonly bricksOf?: ((pool: string) => Promise<BrickPlaces>) | undefined;
   readonly mechanismFor: (
     config: PoolConfig,
     tree: Tree,
@@ -33,7 +36,7 @@ function managedPools(config: Config): Map<string, PoolConfig> {
 export class ControlledPools {
   readonly #options: ControlledPoolsOptions;
   readonly #pools = new Map<string, ControlledPool>();
-  #installation = '';
+  readonly #bricks = new Map<string, BrickLinks>();
 
   constructor(options: ControlledPoolsOptions) {
     this.#options = options;
@@ -43,31 +46,58 @@ export class ControlledPools {
     return this.#pools;
   }
 
+  /**
+   * Takes the names of new pools in, before anything is opened: a call for one of them must wait, and not be told that
+   * there is no such pool (DeleteVolume would be OK then, and the volume leaked).
+   */
+  announce(config: Config): void {
+    for (const [name, pool] of managedPools(config)) {
+      if (!this.#pools.has(name)) this.#make(pool, config.installation);
+    }
+  }
+
   /** Closes the pools that are gone or changed; the others go on undisturbed. */
   async retire(config: Config): Promise<void> {
     const wanted = managedPools(config);
     const obsolete = [...this.#pools].filter(
       ([name, pool]) =>
-        config.installation !== this.#installation || JSON.stringify(wanted.get(name)) !== JSON.stringify(pool.config),
+        config.installation !== pool.installation || JSON.stringify(wanted.get(name)) !== JSON.stringify(pool.config),
     );
-    await Promise.all(obsolete.map(([name]) => this.#close(name)));
-    this.#installation = config.installation;
+    const ending = obsolete.map(async ([name, pool]) => {
+      const bricks = this.#bricks.get(name);
+      this.#bricks.delete(name);
+      this.#pools.delete(name);
+      const next = wanted.get(name);
+      if (next !== undefined) this.#make(next, config.installation);
+      await this.#end(name, pool);
+      // They take seconds to end, and nobody has to wait for that.
+      void bricks?.close();
+    });
+    await Promise.all(ending);
   }
 
   /** Opens the pools that are new; returns without waiting for them. */
   apply(config: Config): void {
-    for (const [name, pool] of managedPools(config)) if (!this.#pools.has(name)) this.#open(pool);
+    this.announce(config);
+    for (const pool of this.#pools.values()) pool.start();
   }
 
-  #open(config: PoolConfig): void {
-    const { mounts, io, log, mechanismFor, node, self, known } = this.#options;
+  #make(config: PoolConfig, installation: string): void {
+    const { mounts, io, log, bricksOf, mechanismFor, node, self, known } = this.#options;
+    const poolLog = log.child({ pool: config.name });
+    const bricks =
+      config.type === 'managed' && bricksOf !== undefined
+        ? new BrickLinks({ pool: config.name, io, log: poolLog, places: () => bricksOf(config.name) })
+        : undefined;
+    if (bricks !== undefined) this.#bricks.set(config.name, bricks);
     const pool = new ControlledPool({
       config,
-      installation: this.#installation,
+      bricks,
+      installation,
       node,
       self,
       known,
-      log: log.child({ pool: config.name }),
+      log: poolLog,
       attach: async () => {
         const { tree } = await mounts.attach(config);
         return { tree, background: await Tree.open(io, `${config.name}#background`, tree.root) };
@@ -77,18 +107,16 @@ export class ControlledPools {
       onOpen: (session) => void warnOfOvershoot(session),
     });
     this.#pools.set(config.name, pool);
-    pool.start();
   }
 
-  async #close(name: string): Promise<void> {
-    const pool = this.#pools.get(name);
-    this.#pools.delete(name);
-    await pool?.close();
+  async #end(name: string, pool: ControlledPool): Promise<void> {
+    await pool.close();
     await this.#options.mounts.detach(name);
   }
 
   /** Gives every lease up and ends the control mounts. */
   async close(): Promise<void> {
-    await Promise.all([...this.#pools.keys()].map((name) => this.#close(name)));
+    await Promise.all([...this.#pools].map(([name, pool]) => this.#end(name, pool)));
+    this.#pools.clear();
   }
 }

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../base/errors.js';
+import { invalidArgument, KayalError } from '../base/errors.js';
 import type { ControllerExpandVolumeRequest__Output } from '../gen/csi/v1/ControllerExpandVolumeRequest.js';
 import type { ControllerExpandVolumeResponse } from '../gen/csi/v1/ControllerExpandVolumeResponse.js';
 import type { ControllerGetCapabilitiesResponse } from '../gen/csi/v1/ControllerGetCapabilitiesResponse.js';
@@ -14,20 +14,38 @@ import type { DeleteVolumeResponse } from '../gen/csi/v1/DeleteVolumeResponse.js
 import type { GetCapacityRequest__Output } from '../gen/csi/v1/GetCapacityRequest.js';
 import type { GetCapacityResponse } from '../gen/csi/v1/GetCapacityResponse.js';
 import type { ListVolumesRequest__Output } from '../gen/csi/v1/ListVolumesRequest.js';
-import type { ListVolumesResponse } from '../gen/csi/v1/ListVolumesResponse.js';
+import type {
+  ListVolumesResponse,
+  _csi_v1_ListVolumesResponse_VolumeStatus as VolumeStatus,
+} from '../gen/csi/v1/ListVolumesResponse.js';
 import type { ValidateVolumeCapabilitiesRequest__Output } from '../gen/csi/v1/ValidateVolumeCapabilitiesRequest.js';
 import type { ValidateVolumeCapabilitiesResponse } from '../gen/csi/v1/ValidateVolumeCapabilitiesResponse.js';
+import type { Volume } from '../gen/csi/v1/Volume.js';
 import type { Service } from '../rpc/service.js';
 import { parseCapabilities, whyUnsupported } from '../volumes/requests/capabilities.js';
 import type { ControlledPool } from '../volumes/service/controlled-pool.js';
 import { checkName } from '../volumes/life/create.js';
+import { nodeOfPool } from '../pools/reach.js';
 import { parseHandle } from '../volumes/records/handle.js';
-import { listVolumes } from '../volumes/service/list.js';
+import { attachedNodes } from '../volumes/life/attach.js';
+import type { AttachService } from '../volumes/service/attach-service.js';
+import { type ListedVolume, listVolumes } from '../volumes/service/list.js';
 import { parseMutableParameters } from '../volumes/requests/mutable-parameters.js';
-import { ownParameters, parseClaim, parseParameters } from '../volumes/requests/parameters.js';
+import { ANYWHERE } from '../volumes/requests/topology.js';
+import { ownParameters, parseClaim, parseParameters, type VolumeParameters } from '../volumes/requests/parameters.js';
+import { chooseShape, isImage, minimumBytesOf, whyNotShape } from '../volumes/requests/volume-shape.js';
+import type { VolumeRecord, VolumeShape } from '../volumes/records/record.js';
 import type { SnapshotService } from '../volumes/service/snapshot-service.js';
 import type { VolumeService } from '../volumes/service/volume-service.js';
-import { parseCapacityRange, parseContentSource, volumeContextOf, volumeOf } from './messages.js';
+import {
+  accessibleFrom,
+  parseCapacityRange,
+  parseContentSource,
+  parseTopology,
+  volumeContextOf,
+  volumeOf,
+} from './messages.js';
+import { ATTACH_CAPABILITIES, createAttachCalls } from './attach-calls.js';
 import { createSnapshotCalls } from './snapshot-calls.js';
 
 const CAPABILITIES = [
@@ -48,7 +66,11 @@ const CAPABILITIES = [
 export interface ControllerOptions {
   readonly volumes: VolumeService;
   readonly snapshots: SnapshotService;
+  /** Absent: volumes are not attached. */
+  readonly attach?: AttachService | undefined;
   readonly pools: () => ReadonlyMap<string, ControlledPool>;
+  /** The node that the controller runs on. */
+  readonly node: string;
   /** Entries of a pool that wait to be healed; undefined where that cannot be known. */
   readonly pendingHeals: (pool: string) => Promise<number | undefined>;
 }
@@ -57,33 +79,67 @@ function requireVolumeId(id: string): void {
   if (id === '') throw invalidArgument('volume_id: is missing');
 }
 
+/** What volumes these parameters and capabilities mean; undefined: none, they contradict each other. */
+function shapeOrUndefined(
+  parameters: VolumeParameters,
+  capabilities: GetCapacityRequest__Output['volume_capabilities'],
+): VolumeShape | undefined {
+  const accesses = capabilities.length === 0 ? [] : parseCapabilities(capabilities);
+  try {
+    return chooseShape(parameters, accesses);
+  } catch (error) {
+    if (error instanceof KayalError && error.code === 'INVALID_ARGUMENT') return undefined;
+    throw error;
+  }
+}
+
 /** The CSI Controller service: decodes, checks, calls the volumes and encodes. */
 export function createControllerService({
   volumes,
   snapshots,
+  attach,
   pools,
+  node,
   pendingHeals: heals,
 }: ControllerOptions): Service<ControllerHandlers> {
+  const nodeOf = (pool: string): string | undefined => {
+    const config = pools().get(pool)?.config;
+    return config === undefined ? undefined : nodeOfPool(config, node);
+  };
+  const capabilities = [...CAPABILITIES, ...(attach === undefined ? [] : ATTACH_CAPABILITIES)];
+  const statusOf = ({ record, condition }: Omit<ListedVolume, 'handle'>): VolumeStatus => ({
+    volume_condition: condition,
+    published_node_ids: attach === undefined || record === undefined ? [] : attachedNodes(record),
+  });
+  /** What can be said of a volume, also of one whose record is damaged. */
+  const listedVolume = (handle: string, record: VolumeRecord | undefined): Volume => {
+    const of = nodeOf(parseHandle(handle)?.pool ?? '');
+    return record === undefined ? { volume_id: handle, ...accessibleFrom(of) } : volumeOf(record, of);
+  };
   return {
     ...createSnapshotCalls(snapshots),
+    ...(attach === undefined ? {} : createAttachCalls(attach)),
 
     async ControllerGetCapabilities(): Promise<ControllerGetCapabilitiesResponse> {
-      return { capabilities: CAPABILITIES.map((type) => ({ rpc: { type } })) };
+      return { capabilities: capabilities.map((type) => ({ rpc: { type } })) };
     },
 
     async CreateVolume(request: CreateVolumeRequest__Output): Promise<CreateVolumeResponse> {
       checkName(request.name);
-      parseCapabilities(request.volume_capabilities);
+      const accesses = parseCapabilities(request.volume_capabilities);
+      const parameters = parseParameters(request.parameters);
       const record = await volumes.create({
         name: request.name,
         capacity: parseCapacityRange(request.capacity_range),
-        parameters: parseParameters(request.parameters),
+        parameters,
+        shape: chooseShape(parameters, accesses),
         givenParameters: request.parameters,
         mutable: parseMutableParameters(request.mutable_parameters),
         claim: parseClaim(request.parameters),
         content: parseContentSource(request.volume_content_source),
+        topology: parseTopology(request.accessibility_requirements),
       });
-      return { volume: volumeOf(record) };
+      return { volume: volumeOf(record, nodeOf(record.pool)) };
     },
 
     async DeleteVolume(request: DeleteVolumeRequest__Output): Promise<DeleteVolumeResponse> {
@@ -98,7 +154,8 @@ export function createControllerService({
       requireVolumeId(request.volume_id);
       const problem = whyUnsupported(request.volume_capabilities);
       const record = await volumes.get(request.volume_id);
-      if (problem !== undefined) return { message: problem };
+      const unfit = problem ?? whyNotShape(record, parseCapabilities(request.volume_capabilities));
+      if (unfit !== undefined) return { message: unfit };
       const context = volumeContextOf(record);
       for (const [key, value] of Object.entries(request.volume_context)) {
         if (key in context && context[key] !== value) {
@@ -124,11 +181,12 @@ export function createControllerService({
       const counts = await Promise.all(
         [...pools().keys()].map(async (pool) => [pool, (await heals(pool)) ?? 0] as const),
       );
+      await Promise.all([...pools().values()].map((pool) => pool.remembers()));
       const page = listVolumes(pools().values(), request.starting_token, request.max_entries, new Map(counts));
       return {
         entries: page.volumes.map(({ handle, record, condition }) => ({
-          volume: record === undefined ? { volume_id: handle } : volumeOf(record),
-          status: { volume_condition: condition },
+          volume: listedVolume(handle, record),
+          status: statusOf({ record, condition }),
         })),
         next_token: page.nextToken,
       };
@@ -139,8 +197,8 @@ export function createControllerService({
       const pendingHeals = await heals(parseHandle(request.volume_id)?.pool ?? '');
       const { handle, record, condition } = await volumes.look(request.volume_id, pendingHeals);
       return {
-        volume: record === undefined ? { volume_id: handle } : volumeOf(record),
-        status: { volume_condition: condition },
+        volume: listedVolume(handle, record),
+        status: statusOf({ record, condition }),
       };
     },
 
@@ -156,11 +214,17 @@ export function createControllerService({
       const parameters = parseParameters(request.parameters);
       const unsupported = request.volume_capabilities.length > 0 && whyUnsupported(request.volume_capabilities);
       if (typeof unsupported === 'string') return { available_capacity: '0' };
-      const room = await volumes.available(parameters.pools);
+      const shape = shapeOrUndefined(parameters, request.volume_capabilities);
+      if (shape === undefined) return { available_capacity: '0' };
+      const { accessible_topology: segment } = request;
+      const room = await volumes.available(
+        parameters.pools,
+        segment === null ? ANYWHERE : { requisite: [segment.segments], preferred: [] },
+      );
       return {
         available_capacity: String(room.availableBytes),
         maximum_volume_size: { value: String(room.largestVolumeBytes) },
-        minimum_volume_size: { value: String(room.minimumVolumeBytes) },
+        minimum_volume_size: { value: String(minimumBytesOf(shape, room.minimumVolumeBytes)) },
       };
     },
 
@@ -171,7 +235,7 @@ export function createControllerService({
       if (request.capacity_range === null) throw invalidArgument('capacity_range: is missing');
       if (request.volume_capability !== null) parseCapabilities([request.volume_capability]);
       const record = await volumes.expand(request.volume_id, parseCapacityRange(request.capacity_range));
-      return { capacity_bytes: String(record.limitBytes), node_expansion_required: false };
+      return { capacity_bytes: String(record.limitBytes), node_expansion_required: isImage(record) };
     },
   };
 }

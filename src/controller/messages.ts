@@ -3,10 +3,12 @@ import type { CreateVolumeRequest__Output } from '../gen/csi/v1/CreateVolumeRequ
 import type { Snapshot } from '../gen/csi/v1/Snapshot.js';
 import type { Volume } from '../gen/csi/v1/Volume.js';
 import type { VolumeGroupSnapshot } from '../gen/csi/v1/VolumeGroupSnapshot.js';
+import type { TopologyRequirement__Output } from '../gen/csi/v1/TopologyRequirement.js';
 import type { VolumeContentSource } from '../gen/csi/v1/VolumeContentSource.js';
 import { invalidArgument } from '../base/errors.js';
 import type { ContentSource } from '../volumes/pool/content-source.js';
 import type { CapacityRange } from '../volumes/life/create.js';
+import { segmentsOf, type Segments, type TopologyRequirement } from '../volumes/requests/topology.js';
 import { formatHandle } from '../volumes/records/handle.js';
 import type { VolumeContent, VolumeRecord } from '../volumes/records/record.js';
 import type { SnapshotRecord } from '../volumes/records/snapshot-record.js';
@@ -16,16 +18,29 @@ export function parseCapacityRange(range: CapacityRange__Output | null): Capacit
   return { requiredBytes: BigInt(range?.required_bytes ?? 0), limitBytes: BigInt(range?.limit_bytes ?? 0) };
 }
 
+/** @param node the one node that reaches the volume; absent: all do */
+export function accessibleFrom(node: string | undefined): Pick<Volume, 'accessible_topology'> {
+  return node === undefined ? {} : { accessible_topology: [{ segments: segmentsOf(node) }] };
+}
+
+/** What the CO says of where a volume has to be reached; its wishes need not be a part of what it requires. */
+export function parseTopology(requirement: TopologyRequirement__Output | null): TopologyRequirement {
+  const terms = (list: readonly { readonly segments: Segments }[]): Segments[] => list.map(({ segments }) => segments);
+  return { requisite: terms(requirement?.requisite ?? []), preferred: terms(requirement?.preferred ?? []) };
+}
+
 /** What a PV holds of its volume, for people and as a check: the node trusts the record alone. */
 export function volumeContextOf(record: VolumeRecord): Record<string, string> {
   return { pool: record.pool, poolId: record.poolId, path: record.path };
 }
 
-export function volumeOf(record: VolumeRecord): Volume {
+/** @param node the one node that reaches it; absent: all do, and it has no topology */
+export function volumeOf(record: VolumeRecord, node?: string): Volume {
   return {
     volume_id: formatHandle(record),
     capacity_bytes: String(record.limitBytes),
     volume_context: volumeContextOf(record),
+    ...accessibleFrom(node),
     ...(record.content === undefined ? {} : { content_source: contentSourceOf(record.content) }),
   };
 }

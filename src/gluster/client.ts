@@ -1,18 +1,20 @@
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { failedPrecondition, messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { unmount } from '../linux/mount.js';
-import { readMountinfo, topMount } from '../linux/mountinfo.js';
+import { parseMountinfo, readMountinfo, topMount } from '../linux/mountinfo.js';
 import type { MountEntry } from '../linux/mountinfo.js';
 import { Tree } from '../linux/tree.js';
+import { BESIDE, type ClientHost } from './client-host.js';
 import { clientArguments, isSameClient } from './client-process.js';
 import type { ClientCommand, ClientSource } from './client-process.js';
 import { reasonFromLog } from './log-tail.js';
 import { readPidFile, removePidFile, writePidFile } from './pid-file.js';
 import { limitLog, makePrivateDirectory, preparePrivateLog } from './private-files.js';
-import { findGlusterProcess, spawnDetached } from './processes.js';
+import { findGlusterProcess } from './processes.js';
 import type { FoundProcess } from './processes.js';
 import { RunningProcess } from './running-process.js';
 import type { ProcessId } from './running-process.js';
@@ -33,13 +35,16 @@ export interface ClientOptions {
   readonly directory: string;
   readonly log: Logger;
   readonly io: IoWorkers;
+  /** Where its process runs; default: beside us. */
+  readonly host?: ClientHost | undefined;
   /** How long a new client may take until its mount answers; default 20_000 ms. */
   readonly timeoutMs?: number;
 }
 
 /** FUSE_SUPER_MAGIC (statfs(2)). */
 const FUSE_MAGIC = 0x65_73_55_46;
-const FS_TYPE = 'fuse.glusterfs';
+/** Of every mount of a client, in mountinfo. */
+export const CLIENT_FS_TYPE = 'fuse.glusterfs';
 const STATFS_DEADLINE_MS = 2_000;
 
 function paths(directory: string): { readonly logFile: string; readonly pidFile: string } {
@@ -63,16 +68,32 @@ async function clearMountPoint({ io, name, mountPoint }: ClientOptions): Promise
   for (;;) {
     const entry = await mountAt(mountPoint);
     if (entry === undefined) return;
-    if (entry.fsType !== FS_TYPE) {
+    if (entry.fsType !== CLIENT_FS_TYPE) {
       throw failedPrecondition(`pool ${name}: ${mountPoint} is the mount point of something else (${entry.fsType})`);
     }
     await unmount(io, name, mountPoint, { detach: true });
   }
 }
 
-/** undefined: the mount answers; otherwise why it does not yet. */
-async function whyNotReady({ io, name, mountPoint }: ClientOptions): Promise<string | undefined> {
-  if ((await mountAt(mountPoint))?.fsType !== FS_TYPE) return 'it did not mount';
+/** True when the client's own mount namespace has its mount. */
+async function hasMounted(pid: number, mountPoint: string): Promise<boolean> {
+  const text = await readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => '');
+  return topMount(parseMountinfo(text), mountPoint)?.fsType === CLIENT_FS_TYPE;
+}
+
+/**
+ * undefined: the mount answers; otherwise why it does not yet.
+ * @throws KayalError FAILED_PRECONDITION when it never will
+ */
+async function whyNotReady({ io, name, mountPoint }: ClientOptions, pid: number): Promise<string | undefined> {
+  if ((await mountAt(mountPoint))?.fsType !== CLIENT_FS_TYPE) {
+    // mount(2) returns when the mount has propagated.
+    if (!(await hasMounted(pid, mountPoint)) || (await mountAt(mountPoint))?.fsType === CLIENT_FS_TYPE)
+      return 'it did not mount';
+    throw failedPrecondition(
+      `pool ${name}: the mount of its client (process ${pid}) at ${mountPoint} is not seen here: both containers need mountPropagation: Bidirectional there`,
+    );
+  }
   try {
     const tree = await Tree.open(io, name, mountPoint, { deadlineMs: STATFS_DEADLINE_MS });
     try {
@@ -112,7 +133,7 @@ export class GlusterClient {
    *   mounted there or glusterfs is not installed
    */
   static async start(options: ClientOptions): Promise<GlusterClient> {
-    const { directory, mountPoint, name, log } = options;
+    const { directory, host = BESIDE, mountPoint, name, log, source } = options;
     const { logFile, pidFile } = paths(directory);
     const command: ClientCommand = { ...options, logFile };
     if (`${directory}/`.startsWith(`${mountPoint}/`)) {
@@ -121,14 +142,16 @@ export class GlusterClient {
     }
     await makePrivateDirectory(directory);
     const running = await findRunning(options, command);
-    if (running !== undefined && (await mountAt(mountPoint))?.fsType === FS_TYPE) {
+    if (running !== undefined && (await mountAt(mountPoint))?.fsType === CLIENT_FS_TYPE) {
       await writePidFile(pidFile, running);
+      await host.adopt(running);
       log.info({ pid: running.pid }, `pool ${name}: client adopted`);
       return new GlusterClient(options, RunningProcess.adopt(running));
     }
     await clearMountPoint(options);
     const logged = await preparePrivateLog(logFile);
-    const started = await spawnDetached(clientArguments(command));
+    const volfile = source.kind === 'volfile' ? [dirname(source.path)] : [];
+    const started = await host.launch(clientArguments(command), [directory, dirname(mountPoint), ...volfile]);
     const client = new GlusterClient(options, started);
     try {
       await writePidFile(pidFile, started);
@@ -146,7 +169,7 @@ export class GlusterClient {
     const deadline = performance.now() + timeoutMs;
     let last: string | undefined = 'it did not mount';
     for (let pause = 5; this.#process.alive() && performance.now() < deadline; pause = Math.min(pause * 1.5, 200)) {
-      last = await whyNotReady(this.#options);
+      last = await whyNotReady(this.#options, this.pid);
       if (last === undefined) return;
       await sleep(pause);
     }
@@ -179,7 +202,7 @@ export class GlusterClient {
 
   async #end(graceMs: number): Promise<void> {
     const { directory, io, name, mountPoint } = this.#options;
-    if ((await mountAt(mountPoint))?.fsType === FS_TYPE) await unmount(io, name, mountPoint, { detach: true });
+    if ((await mountAt(mountPoint))?.fsType === CLIENT_FS_TYPE) await unmount(io, name, mountPoint, { detach: true });
     if (!(await this.#process.endsWithin(graceMs))) await this.#process.end();
     await removePidFile(paths(directory).pidFile);
   }

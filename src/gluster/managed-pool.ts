@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { failedPrecondition, messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
+import type { BrickPlaces } from '../linux/brick-links.js';
 import { IoWorkers } from '../linux/io-workers.js';
 import type { ManagedPoolConfig } from '../pools/types.js';
 import type { MechanismName } from '../quota/mechanism.js';
@@ -8,7 +10,7 @@ import type { Daemon } from './daemon.js';
 import { DirectoryLock } from './directory-lock.js';
 import { pendingHealsOf } from './heal-info.js';
 import { refuseForeignBrickProcesses } from './pool-presence.js';
-import { poolPaths, preparePoolProcesses, removeRuntimeFiles } from './pool-processes.js';
+import { brickClientPath, poolPaths, preparePoolProcesses, removeRuntimeFiles } from './pool-processes.js';
 import type { PoolProcesses } from './pool-processes.js';
 import { setUpPool } from './pool-setup.js';
 import { makePrivateDirectory } from './private-files.js';
@@ -156,6 +158,22 @@ export class ManagedPool {
         ...(reason === undefined ? {} : { reason }),
       };
     });
+  }
+
+  /**
+   * What connections to each brick by itself are made from.
+   * @throws KayalError UNAVAILABLE while a brick is away
+   */
+  brickPlaces(): BrickPlaces {
+    const bricks = this.bricks();
+    const away = bricks.find(({ up }) => !up);
+    if (away !== undefined) throw unavailable(`brick ${away.path} is away: ${away.reason ?? 'it does not listen'}`);
+    const { directory } = this.#parts.options;
+    return {
+      bricks: bricks.map(({ path }) => path),
+      volfiles: bricks.map((_, index) => brickClientPath(directory, index)),
+      logFile: join(poolPaths(directory).logs, 'brick-clients.log'),
+    };
   }
 
   /** Entries that wait to be healed, over all bricks of this machine that are there; one file may count on two bricks. */

@@ -11,7 +11,7 @@ import { spawnDetached } from './processes.js';
 import type { RunningProcess } from './running-process.js';
 import { spawnWithRunDirectory } from './run-directory.js';
 import { brickVolfile } from './volfile/brick.js';
-import { clientVolfile, controlVolfile } from './volfile/client.js';
+import { brickClientVolfiles, clientVolfile, controlVolfile } from './volfile/client.js';
 import { numberedBricks } from './volfile/cluster.js';
 import type { BrickLocation, PoolLayout } from './volfile/layout.js';
 import { quotadVolfile } from './volfile/quotad.js';
@@ -49,6 +49,11 @@ export function poolPaths(directory: string): PoolPaths {
     logs: join(directory, 'log'),
     run: join(directory, 'run'),
   };
+}
+
+/** Of clients that talk to one brick alone. */
+export function brickClientPath(directory: string, index: number): string {
+  return join(directory, `brick-client-${index}.vol`);
 }
 
 interface ProcessSpec {
@@ -173,6 +178,7 @@ export async function preparePoolProcesses(options: PoolProcessesOptions): Promi
   await Promise.all([
     writePrivateFile(paths.clientVolfile, clientVolfile(layout)),
     writePrivateFile(paths.controlVolfile, controlVolfile(layout)),
+    ...brickClientVolfiles(layout).map((text, index) => writePrivateFile(brickClientPath(directory, index), text)),
     ...[...bricks, ...helpers].map((spec) => writePrivateFile(join(directory, `${spec.file}.vol`), spec.volfileText)),
   ]);
   const all: Daemon[] = [];
@@ -192,8 +198,9 @@ export async function removeRuntimeFiles(layout: PoolLayout, directory: string):
     'quotad.vol',
     'self-heal.vol',
   ].map((name) => join(directory, name));
+  const clients = numberedBricks(layout).map(({ index }) => brickClientPath(directory, index));
   await Promise.all(
-    [...files, paths.clientVolfile, paths.controlVolfile, paths.run].map((path) =>
+    [...files, ...clients, paths.clientVolfile, paths.controlVolfile, paths.run].map((path) =>
       rm(path, { force: true, recursive: true }),
     ),
   );

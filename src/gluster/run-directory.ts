@@ -11,6 +11,8 @@ import type { RunningProcess } from './running-process.js';
 
 const run = promisify(execFile);
 const STEP_TIMEOUT_MS = 10_000;
+/** Mounts come and go on a busy node, but not between each two looks at them. */
+const DROP_TRIES = 5;
 
 /**
  * Where bricks look for quotad and quotad listens (`quotad.socket`, compiled in: quota-enforcer-client.c,
@@ -98,16 +100,26 @@ async function waitUntilInside(child: RunningProcess, holder: number): Promise<v
   }
 }
 
+/** A mount may be gone by the time that umount(8) comes to it, which then fails: what is left is tried again. */
+async function dropMounts(pid: number, needed: readonly string[]): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const drop = mountsToDrop(parseMountinfo(await readFile(`/proc/${pid}/mountinfo`, 'utf8')), needed);
+    if (drop.length === 0) return;
+    try {
+      // --internal-only and --no-canonicalize: umount(8) must not ask a dead mount anything.
+      await inNamespace(pid, ['umount', '--lazy', '--internal-only', '--no-canonicalize', '--no-mtab', '--', ...drop]);
+      return;
+    } catch (error) {
+      if (tries === DROP_TRIES) throw error;
+    }
+  }
+}
+
 async function prepareNamespace(pid: number, options: RunDirectoryOptions): Promise<void> {
   await mkdir(GLUSTER_RUN_DIRECTORY, { recursive: true });
   const target = await realpath(GLUSTER_RUN_DIRECTORY);
   const paths = await Promise.all([...options.paths, options.runDirectory].map((path) => realpath(path)));
-  const entries = parseMountinfo(await readFile(`/proc/${pid}/mountinfo`, 'utf8'));
-  const drop = mountsToDrop(entries, [...paths, target]);
-  // --internal-only and --no-canonicalize: umount(8) must not ask a dead mount anything.
-  if (drop.length > 0) {
-    await inNamespace(pid, ['umount', '--lazy', '--internal-only', '--no-canonicalize', '--no-mtab', '--', ...drop]);
-  }
+  await dropMounts(pid, [...paths, target]);
   await inNamespace(pid, ['mount', '--no-mtab', '--bind', '--', options.runDirectory, target]);
 }
 

@@ -17,7 +17,10 @@ export function createIdentityService(options: IdentityOptions): Service<Identit
       return { name: DRIVER_NAME, vendor_version: VERSION };
     },
     async GetPluginCapabilities(): Promise<GetPluginCapabilitiesResponse> {
-      const capabilities: GetPluginCapabilitiesResponse['capabilities'] = [{ volume_expansion: { type: 'ONLINE' } }];
+      const capabilities: GetPluginCapabilitiesResponse['capabilities'] = [
+        { service: { type: 'VOLUME_ACCESSIBILITY_CONSTRAINTS' } },
+        { volume_expansion: { type: 'ONLINE' } },
+      ];
       if (options.controller) {
         capabilities.unshift(
           { service: { type: 'CONTROLLER_SERVICE' } },

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 
 export const O_RDONLY: number = constants.O_RDONLY;
 export const O_WRONLY: number = constants.O_WRONLY;
+export const O_RDWR: number = constants.O_RDWR;
 export const O_CREAT: number = constants.O_CREAT;
 export const O_EXCL: number = constants.O_EXCL;
 export const O_DIRECTORY: number = constants.O_DIRECTORY;

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../base/deferred.js';
 import { KayalError, SystemError } from '../base/errors.js';
 import type { CopyMeans } from './operations/copy-data.js';
-import type { CopyPlace, CopySlice, DirectoryWork, FileWork, LinkedName } from './operations/copy.js';
+import type { CopyPlace, CopySlice, DirectoryWork, FileWork, LinkedName } from './operations/copy-work.js';
+import type { BrickLink } from './operations/share-blocks.js';
 import type { Budget } from './slices.js';
 import type { Tree } from './tree.js';
 
@@ -15,6 +17,8 @@ export interface CopyProgress {
   readonly changed: number;
   /** Xattrs that the target cannot hold. */
   readonly lost: number;
+  /** Why bricks did not share blocks although they were asked to; absent: they did, or were not asked. */
+  readonly unshared?: string | undefined;
 }
 
 export interface CopyTreeOptions {
@@ -23,8 +27,14 @@ export interface CopyTreeOptions {
   readonly target: { readonly tree: Tree; readonly path: string };
   /** Asked before each slice; what it throws ends the copy. */
   readonly check: (progress: CopyProgress) => void;
+  /** Connections to all bricks of the pool that source and target lie in, where they can share blocks. */
+  readonly bricks?: readonly BrickLink[] | undefined;
 }
 
+/** Before a file that was written to is tried again, in ms. Replication keeps its mark on a file for a second after a write. */
+const REFUSAL_PAUSES: readonly number[] = [0, 50, 150, 300, 600, 900];
+/** A brick writes to its disk what it holds of a file before it shares it, in ms. */
+const SHARE_DEADLINE = 120_000;
 /** Slices at a time: fewer than the threads that one key may have. */
 const LANES = 3;
 const SLICE: Budget = { entries: 512 };
@@ -64,8 +74,8 @@ function meansFor(source: Tree, target: Tree): CopyMeans {
 class TreeCopy {
   readonly #options: CopyTreeOptions;
   readonly #place: CopyPlace;
-  readonly #files: Work[] = [];
-  readonly #directories: DirectoryWork[] = [{ path: '', offset: 0n }];
+  readonly #files: Work[];
+  readonly #directories: DirectoryWork[];
   readonly #inodes = new Map<bigint, Inode>();
   #running = 0;
   #moved = deferred<void>();
@@ -73,8 +83,14 @@ class TreeCopy {
   #failed = false;
   #progress: CopyProgress = { entries: 0, written: 0n, cloned: 0n, changed: 0, lost: 0 };
 
-  constructor(options: CopyTreeOptions) {
+  /** @param file the only one to be copied; absent: everything */
+  constructor(options: CopyTreeOptions, file?: string) {
     this.#options = options;
+    this.#directories = file === undefined ? [{ path: '', offset: 0n }] : [];
+    this.#files =
+      file === undefined
+        ? []
+        : [{ kind: 'file', file: { path: file, offset: 0, changes: 0, unnamed: true }, inode: undefined }];
     const { source, target } = options;
     this.#place = { source: source.path, target: target.path, means: meansFor(source.tree, target.tree) };
   }
@@ -126,7 +142,7 @@ class TreeCopy {
         break;
       }
       case 'file': {
-        const slice = await target.tree.callWith(source.tree, 'copyFile', [place, work.file]);
+        const slice = await this.#copyFile(work.file);
         this.#take(slice, work.inode);
         if (slice.files.length === 0) this.#fileDone(work, slice.vanished === 0);
         break;
@@ -137,14 +153,26 @@ class TreeCopy {
     }
   }
 
+  async #copyFile(file: FileWork): Promise<CopySlice> {
+    const { source, target, bricks } = this.#options;
+    const { sharing } = file;
+    if (bricks === undefined || sharing?.over === true || this.#progress.unshared !== undefined) {
+      return target.tree.callWith(source.tree, 'copyFile', [this.#place, file]);
+    }
+    if (sharing !== undefined) await sleep(REFUSAL_PAUSES[sharing.refusals] ?? 0);
+    const deadlineMs = SHARE_DEADLINE;
+    return target.tree.callWith(source.tree, 'shareFile', [this.#place, file, bricks], { deadlineMs });
+  }
+
   #take(slice: CopySlice, inode: bigint | undefined): void {
-    const { entries, written, cloned, changed, lost } = this.#progress;
+    const { entries, written, cloned, changed, lost, unshared } = this.#progress;
     this.#progress = {
       entries: entries + slice.entries,
       written: written + BigInt(slice.written),
       cloned: cloned + BigInt(slice.cloned),
       changed: changed + slice.changed,
       lost: lost + slice.lost,
+      unshared: unshared ?? slice.unshared,
     };
     this.#directories.push(...slice.directories);
     for (const file of slice.files) this.#files.push({ kind: 'file', file, inode });
@@ -199,6 +227,14 @@ class TreeCopy {
  */
 export async function copyTree(options: CopyTreeOptions): Promise<CopyProgress> {
   return new TreeCopy(options).run();
+}
+
+/**
+ * Copies one file of a directory into another directory, as `copyTree` does.
+ * @param name its name in both, of ASCII characters
+ */
+export async function copyFile(options: CopyTreeOptions, name: string): Promise<CopyProgress> {
+  return new TreeCopy(options, name).run();
 }
 
 /** True for what no repetition of the copy can change. */

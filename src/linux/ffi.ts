@@ -24,6 +24,22 @@ export function declare(definition: string): Native {
   return library.func(definition) as Native;
 }
 
+/** Makes functions of another library by their C declarations; undefined when it is not installed. */
+export function declareIn(name: string): ((definition: string) => Native) | undefined {
+  try {
+    const found = koffi.load(name);
+    return (definition) => found.func(definition) as Native;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What errno says of the call before. */
+export function failureOf(name: string, about: About): SystemError {
+  const errno = koffi.errno();
+  return new SystemError(names.get(errno) ?? `E${errno}`, name, typeof about === 'string' ? about : about());
+}
+
 /**
  * Makes a system call, again when a signal interrupted it.
  * @throws SystemError with the name of errno when the result is -1
@@ -32,8 +48,7 @@ export function call(name: string, about: About, native: Native, ...values: read
   for (;;) {
     const result = Number(native(...values));
     if (result !== -1) return result;
-    const errno = koffi.errno();
-    if (errno === errnos['EINTR']) continue;
-    throw new SystemError(names.get(errno) ?? `E${errno}`, name, typeof about === 'string' ? about : about());
+    if (koffi.errno() === errnos['EINTR']) continue;
+    throw failureOf(name, about);
   }
 }

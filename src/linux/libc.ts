@@ -41,6 +41,10 @@ const native = {
     'long copy_file_range(int from, void *from_offset, int to, void *to_offset, size_t size, unsigned int flags)',
   ),
   syncfs: declare('int syncfs(int fd)'),
+  fallocate: declare('int fallocate64(int fd, int mode, int64_t offset, int64_t length)'),
+  mount: declare(
+    'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
+  ),
   umount2: declare('int umount2(const char *target, int flags)'),
   openTree: declare('long syscall(long number, int directory, const char *path, unsigned int flags)'),
   moveMount: declare(
@@ -179,6 +183,11 @@ export function ioctl(fd: number, request: number, argument: Uint8Array, about: 
   call('ioctl', about, native.ioctl, fd, request, argument);
 }
 
+/** ioctl(2) with a number as its argument; its result. */
+export function ioctlValue(fd: number, request: number, value: number, about: About): number {
+  return call('ioctl', about, native.ioctlFd, fd, request, value);
+}
+
 /** ioctl(2) FICLONE: makes the file `to` share all blocks of `from` (ioctl_ficlone(2)). */
 export function cloneFile(to: number, from: number, about: About): void {
   call('ficlone', about, native.ioctlFd, to, 0x40049409, from);
@@ -229,6 +238,11 @@ export function ftruncate(fd: number, length: number, about: About): void {
   call('ftruncate', about, native.ftruncate, fd, length);
 }
 
+/** fallocate(2); mode 0 gives blocks to a range, and the file that size where it ends behind its end. */
+export function fallocate(fd: number, mode: number, range: FileRange, about: About): void {
+  call('fallocate', about, native.fallocate, fd, mode, range.offset, range.length);
+}
+
 /** copy_file_range(2) from and to the same offset: the number of bytes copied, 0 at the end. */
 export function copyFileRange(from: number, to: number, range: FileRange, about: About): number {
   const offsets = [Buffer.alloc(8), Buffer.alloc(8)] as const;
@@ -244,6 +258,20 @@ export function syncfs(fd: number, about: About): void {
 /** lseek(2) with SEEK_DATA or SEEK_HOLE: the offset found. ENXIO: there is no data after `offset`. */
 export function seekTo(fd: number, offset: number, what: 'data' | 'hole', about: About): number {
   return call('lseek', about, native.lseek, fd, offset, what === 'data' ? 3 : 4);
+}
+
+export interface MountRequest {
+  readonly source: string;
+  readonly target: string;
+  readonly fsType: string;
+  /** MS_* bits. */
+  readonly flags: number;
+  readonly data: string;
+}
+
+/** mount(2) of a filesystem that is not mounted there yet. */
+export function mount({ source, target, fsType, flags, data }: MountRequest, about: About): void {
+  call('mount', about, native.mount, source, target, fsType, flags, data);
 }
 
 /** umount2(2) */

@@ -23,6 +23,22 @@ export async function prepareTargetDirectory(io: IoWorkers, key: string, path: s
 }
 
 /**
+ * The same for a file that a block device is to be shown at.
+ * @throws SystemError ELOOP when a symlink is there, EISDIR when something else is, ENOENT without the parent
+ */
+export async function prepareTargetFile(io: IoWorkers, key: string, path: string): Promise<boolean> {
+  return io.run(key, 'prepareTargetFile', [path]);
+}
+
+/**
+ * Removes such a file, which must be empty. True: removed it; false: it was not there.
+ * @throws SystemError ENOTDIR when something else is there
+ */
+export async function removeTargetFile(io: IoWorkers, key: string, path: string): Promise<boolean> {
+  return io.run(key, 'removeTargetFile', [path]);
+}
+
+/**
  * Removes such a directory. True: removed it; false: it was not there.
  * @throws SystemError ENOTDIR when a symlink or something else is there, ENOTEMPTY, EBUSY while something is mounted on it
  */

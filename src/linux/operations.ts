@@ -3,7 +3,26 @@
  * that stays open between two of them is only ever the root of a tree, its first parameter.
  */
 import { getXattr, removeXattr, setOwnerAndMode, setXattr } from './operations/attributes.js';
-import { copyDirectories, copyFile, copyLinks, syncFilesystem } from './operations/copy.js';
+import { connectBrick, disconnectBrick, hasReflink } from './operations/brick-connections.js';
+import { copyDirectories, copyFile, copyLinks, shareFile, syncFilesystem } from './operations/copy.js';
+import {
+  bindDevice,
+  growFilesystem,
+  mountFilesystem,
+  prepareTargetFile,
+  removeTargetFile,
+} from './operations/filesystems.js';
+import { growImage, imageSize, isBlankImage, makeImage, readImageStart, syncImage } from './operations/images.js';
+import {
+  attachLoop,
+  blockDeviceAt,
+  detachLoop,
+  flushLoop,
+  loopBacking,
+  loopSize,
+  refreshLoop,
+  setLoopReadOnly,
+} from './operations/loop.js';
 import { list, readFile, readFiles, subdirectories } from './operations/files.js';
 import { bind, prepareTarget, removeTarget, unmount } from './operations/mounts.js';
 import { mkdir, mkdirs, rename, rmdir, unlink } from './operations/names.js';
@@ -13,6 +32,7 @@ import {
   getProjectQuota,
   projectQuotaState,
   setProject,
+  setProjectInodeLimit,
   setProjectLimit,
 } from './operations/projects.js';
 import { replaceMounts } from './operations/replace-mounts.js';
@@ -23,39 +43,63 @@ import { countUsage } from './operations/usage.js';
 
 export const operations = {
   assignProject,
+  attachLoop,
   bind,
+  bindDevice,
+  blockDeviceAt,
   closeRoot,
+  connectBrick,
   copyDirectories,
   copyFile,
   copyLinks,
   countUsage,
   createFile,
+  detachLoop,
+  flushLoop,
+  disconnectBrick,
   getProject,
   getProjectQuota,
   getXattr,
+  growFilesystem,
+  growImage,
+  imageSize,
+  isBlankImage,
+  hasReflink,
   list,
+  loopBacking,
+  loopSize,
+  makeImage,
   mkdir,
   mkdirs,
+  mountFilesystem,
   openRoot,
   prepareTarget,
+  prepareTargetFile,
   projectQuotaState,
   readFile,
   readFiles,
+  readImageStart,
+  refreshLoop,
   removeSome,
   removeTarget,
+  removeTargetFile,
   removeXattr,
   rename,
   replaceFile,
   replaceMounts,
   rmdir,
+  setLoopReadOnly,
   setOwnerAndMode,
   setProject,
+  setProjectInodeLimit,
   setProjectLimit,
   setXattr,
+  shareFile,
   stat,
   statfs,
   subdirectories,
   syncFilesystem,
+  syncImage,
   unlink,
   unmount,
 } as const;

@@ -64,15 +64,22 @@ export async function bootId(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 }
 
-/** The id of this machine (machine-id(5)); undefined where the file is missing or empty, as in many containers. */
-export async function machineId(): Promise<string | undefined> {
+async function readMachineId(file: string): Promise<string | undefined> {
   try {
-    const id = (await readFile('/etc/machine-id', 'utf8')).trim();
+    const id = (await readFile(file, 'utf8')).trim();
     return id === '' || id === 'uninitialized' ? undefined : id;
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM')) return undefined;
     throw error;
   }
+}
+
+/**
+ * The id of this machine (machine-id(5)): of this root, or, in a container with the host's pids and no id of its own, of
+ * the host. Undefined where both files are missing or empty.
+ */
+export async function machineId(): Promise<string | undefined> {
+  return (await readMachineId('/etc/machine-id')) ?? readMachineId('/proc/1/root/etc/machine-id');
 }
 
 /** The pid namespace of this process, as in `pid:[4026531836]` (namespaces(7)). */

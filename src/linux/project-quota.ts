@@ -77,6 +77,11 @@ export async function setLimit(tree: Tree, id: number, bytes: bigint): Promise<v
   await tree.call('setProjectLimit', [id, bytes]);
 }
 
+/** Sets the limit of a project in inodes, its root included. 0 takes it away. */
+export async function setInodeLimit(tree: Tree, id: number, inodes: bigint): Promise<void> {
+  await tree.call('setProjectInodeLimit', [id, inodes]);
+}
+
 /** Limit (0: none) and usage of a project; all 0 when the filesystem has never heard of it. */
 export async function getQuota(tree: Tree, id: number): Promise<ProjectQuota> {
   return tree.call('getProjectQuota', [id]);

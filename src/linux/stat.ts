@@ -37,6 +37,8 @@ export interface FullStatus extends Status {
   readonly format: number;
   /** Of a device node, as makedev(3) makes it. */
   readonly device: bigint;
+  /** The same as major:minor. */
+  readonly rdev: string;
   /** Nanoseconds since 1970. */
   readonly atime: bigint;
   readonly mtime: bigint;
@@ -99,7 +101,8 @@ const timeAt = (offset: number): bigint =>
   result.readBigInt64LE(offset) * 1_000_000_000n + BigInt(result.readUInt32LE(offset + 8));
 
 /** gnu_dev_makedev: 12 low and 20 high bits of major around 8 low and 24 high bits of minor. */
-function makeDevice(major: bigint, minor: bigint): bigint {
+export function deviceOf(majorNumber: number, minorNumber: number): bigint {
+  const [major, minor] = [BigInt(majorNumber), BigInt(minorNumber)];
   return ((major & 0xfffff000n) << 32n) | ((major & 0xfffn) << 8n) | ((minor & 0xffffff00n) << 12n) | (minor & 0xffn);
 }
 
@@ -107,7 +110,8 @@ function decodeFull(): FullStatus {
   return {
     ...decode(),
     format: result.readUInt16LE(28) & 0o170000,
-    device: makeDevice(BigInt(result.readUInt32LE(128)), BigInt(result.readUInt32LE(132))),
+    device: deviceOf(result.readUInt32LE(128), result.readUInt32LE(132)),
+    rdev: `${result.readUInt32LE(128)}:${result.readUInt32LE(132)}`,
     atime: timeAt(64),
     ctime: timeAt(96),
     mtime: timeAt(112),

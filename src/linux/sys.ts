@@ -1,3 +1,4 @@
+import * as gfapi from './gfapi.js';
 import * as libc from './libc.js';
 import type { About, CString } from './ffi.js';
 
@@ -14,9 +15,11 @@ export interface SystemCalls {
   setxattr(path: string, name: string, value: Uint8Array, about: About): void;
   removexattr(path: string, name: string, about: About): void;
   ioctl(fd: number, request: number, argument: Uint8Array, about: About): void;
+  ioctlValue(fd: number, request: number, value: number, about: About): number;
   quotactlFd(fd: number, command: number, id: number, argument: Uint8Array, about: About): void;
   cloneFile(to: number, from: number, about: About): void;
   copyFileRange(from: number, to: number, range: libc.FileRange, about: About): number;
+  copyOnBrick(from: bigint, to: bigint, length: number, about: About): number;
   symlinkat(target: CString, directory: number, name: CString, about: About): void;
   mknodat(directory: number, name: CString, mode: number, device: bigint, about: About): void;
   fchownat(directory: number, name: CString, uid: number, gid: number, about: About): void;
@@ -24,6 +27,8 @@ export interface SystemCalls {
   futimens(fd: number, times: Uint8Array, about: About): void;
   utimensat(directory: number, name: CString, times: Uint8Array, about: About): void;
   ftruncate(fd: number, length: number, about: About): void;
+  fallocate(fd: number, mode: number, range: libc.FileRange, about: About): void;
+  mount(request: libc.MountRequest, about: About): void;
   moveMount(from: number, to: number, about: About): void;
   moveMountBeneath(from: number, to: number, about: About): void;
   mountSetattr(fd: number, attributes: libc.MountAttributes, about: About): void;
@@ -43,9 +48,11 @@ export const sys: SystemCalls = {
   setxattr: libc.setxattr,
   removexattr: libc.removexattr,
   ioctl: libc.ioctl,
+  ioctlValue: libc.ioctlValue,
   quotactlFd: libc.quotactlFd,
   cloneFile: libc.cloneFile,
   copyFileRange: libc.copyFileRange,
+  copyOnBrick: gfapi.copyBeginning,
   symlinkat: libc.symlinkat,
   mknodat: libc.mknodat,
   fchownat: libc.fchownat,
@@ -53,6 +60,8 @@ export const sys: SystemCalls = {
   futimens: libc.futimens,
   utimensat: libc.utimensat,
   ftruncate: libc.ftruncate,
+  fallocate: libc.fallocate,
+  mount: libc.mount,
   moveMount: libc.moveMount,
   moveMountBeneath: libc.moveMountBeneath,
   mountSetattr: libc.mountSetattr,

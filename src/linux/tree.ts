@@ -226,6 +226,16 @@ export class Tree {
     await removeTree(this, path, options);
   }
 
+  /** Makes a sparse file of `bytes` (whole blocks of 4096), mode 0600, or one that is there as large; it lasts once this returns. */
+  async makeImage(path: string, bytes: bigint): Promise<void> {
+    await this.call('makeImage', [path, bytes]);
+  }
+
+  /** Makes such a file at least as large; it never gets smaller, however late the call comes through. */
+  async growImage(path: string, bytes: bigint): Promise<void> {
+    await this.call('growImage', [path, bytes]);
+  }
+
   /** Mounts a directory of the tree on the directory `target`, an absolute path whose last name is no symlink. */
   async bind(path: string, target: string, options: BindOptions): Promise<void> {
     const flags = options.readOnly ? [...options.flags, 'ro' as const] : options.flags;

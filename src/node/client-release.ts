@@ -2,13 +2,15 @@ import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { readMountinfo } from '../linux/mountinfo.js';
 import { isBindOfPool } from '../pools/mount-location.js';
-import type { PoolMounts } from '../pools/mounts.js';
+import type { Attachment, PoolMounts } from '../pools/mounts.js';
 import type { Config } from '../pools/types.js';
 
 export interface ClientReleaseOptions {
   readonly pools: PoolMounts;
   readonly config: () => Config;
   readonly log: Logger;
+  /** Whether something that mountinfo does not show needs the pool: loop devices on images. */
+  readonly isInUse?: ((attachment: Attachment) => Promise<boolean>) | undefined;
   /** How long a pool stays attached after its last use, in ms; pods come and go, a client takes its time. */
   readonly graceMs?: number | undefined;
 }
@@ -21,8 +23,8 @@ interface Use {
 }
 
 /**
- * Ends the client mount of a pool once nothing is published from it. What is published is counted in mountinfo, so a
- * restart of this process forgets nothing.
+ * Ends the client mount of a pool once nothing is published from it. What is published is counted in mountinfo (and what
+ * is attached, in sysfs), so a restart of this process forgets nothing.
  */
 export class ClientRelease {
   readonly #options: ClientReleaseOptions;
@@ -93,6 +95,7 @@ export class ClientRelease {
     const { begun } = use;
     const entries = await readMountinfo();
     if (entries.some((entry) => isBindOfPool(entry, attachment.location))) return;
+    if ((await this.#options.isInUse?.(attachment)) === true) return;
     // Whatever came meanwhile may have published, and looks again after it; what comes from here on waits for the detach.
     if (use.running > 0 || use.begun !== begun || this.#closed) return;
     await pools.detach(pool);

@@ -86,6 +86,7 @@ export async function measure(volume: NodeVolume, counts: UsageCounts): Promise<
           target: { path, projectId: record.quota.projectId },
           mechanism: record.quota.mechanism,
           local: attachment.pool.type === 'directory',
+          inodeLimit: record.inodeLimit,
           deadlineMs: DEADLINE_MS,
         });
   if (usage === undefined) return measureByCounting(volume, counts);

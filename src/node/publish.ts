@@ -5,13 +5,17 @@ import type { NodePublishVolumeResponse } from '../gen/csi/v1/NodePublishVolumeR
 import { readMountinfo, topMount } from '../linux/mountinfo.js';
 import type { CallContext } from '../rpc/service.js';
 import { parseCapability } from '../volumes/requests/capabilities.js';
+import { isInline } from '../volumes/requests/inline-attributes.js';
 import { bindVolume } from './bind-volume.js';
+import { isAttachedReadOnly } from './attached.js';
 import type { NodeDependencies } from './dependencies.js';
+import { publishImage } from './images/publish.js';
+import { imageVolumeOf } from './images/unstage.js';
 import { targetKey, volumeKey, whileLocked } from './locks.js';
 import { describeOptions, hasParameters, otherTargets, publishKind, type PublishParameters } from './publishes.js';
 import { poolOfHandle, requirePath, requireVolumeId } from './requests.js';
 import { realTarget, unmountAll } from './target.js';
-import { resolveVolume, type NodeVolume } from './volume.js';
+import { checkAccess, resolveVolume, type NodeVolume } from './volume.js';
 
 interface Publish extends PublishParameters {
   readonly volume: NodeVolume;
@@ -25,7 +29,7 @@ interface Publish extends PublishParameters {
  * restart of this process changes nothing.
  *
  * Publishes of one volume at different targets do not exclude each other, a pod more or less on the node does not make
- * the others wait; only those of ReadWriteOncePod volumes do.
+ * the others wait; only those of ReadWriteOncePod and of raw block volumes do.
  */
 export async function publishVolume(
   dependencies: NodeDependencies,
@@ -33,24 +37,37 @@ export async function publishVolume(
   request: NodePublishVolumeRequest__Output,
   call: CallContext,
 ): Promise<NodePublishVolumeResponse> {
-  const handle = requireVolumeId(request.volume_id);
+  const volumeId = requireVolumeId(request.volume_id);
   const target = requirePath(request.target_path, 'target_path');
   const access = parseCapability(request.volume_capability);
-  if (request.staging_target_path === '') {
-    throw failedPrecondition(`volume ${handle}: the request has no staging_target_path; NodeStageVolume comes first`);
+  const { config, inline } = dependencies;
+  const wanted = isInline(request.volume_context) ? await inline.wanted(volumeId, request.volume_context) : undefined;
+  if (wanted === undefined && request.staging_target_path === '') {
+    throw failedPrecondition(`volume ${volumeId}: the request has no staging_target_path; NodeStageVolume comes first`);
   }
-  const { pool } = poolOfHandle(dependencies.config(), handle);
-  const keys = access.exclusive ? [targetKey(target), volumeKey(handle)] : [targetKey(target)];
+  const handle = wanted?.wish.handle ?? volumeId;
+  const { pool } = wanted ?? poolOfHandle(config(), handle);
+  const alone = access.exclusive || access.kind === 'block' || wanted !== undefined;
+  const keys = alone ? [targetKey(target), volumeKey(handle)] : [targetKey(target)];
   await whileLocked(locks, keys, `volume ${handle} at ${target}`, () =>
     dependencies.release.use(pool.name, async () => {
-      const volume = await resolveVolume(dependencies, handle, request.volume_context);
+      const named = wanted ?? (await resolveVolume(dependencies, handle, request.volume_context));
       const real = await realTarget(target);
       if (real === undefined) {
         throw failedPrecondition(`target_path ${target}: its parent directory does not exist; the CO has to make it`);
       }
+      const volume = 'wish' in named ? await inline.provide(named, real) : named;
+      checkAccess(volume, access);
       const { exclusive, flags } = access;
-      const readOnly = request.readonly || access.readOnly;
-      await publish(dependencies, { volume, target: real, exclusive, readOnly, flags }, call);
+      const readOnly = request.readonly || access.readOnly || isAttachedReadOnly(dependencies, volume);
+      const image = imageVolumeOf(volume);
+      const how = { target: real, exclusive, readOnly, flags };
+      if (image === undefined) await publish(dependencies, { volume, ...how }, call);
+      else {
+        const stagingTarget = await realTarget(requirePath(request.staging_target_path, 'staging_target_path'));
+        await publishImage({ io: dependencies.io, log: call.log, volume: image, stagingTarget, ...how });
+      }
+      dependencies.pods?.published(pool.name, real, request.volume_context);
       if (volume.record !== undefined) dependencies.uses.note(volume.attachment.tree, handle, volume.record.id);
     }),
   );

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { invalidArgument, notFound } from '../base/errors.js';
 import type { Config, PoolConfig } from '../pools/types.js';
+import { isInlineVolumeId } from '../volumes/requests/inline-attributes.js';
 
 /** PATH_MAX of linux/limits.h counts the closing NUL. */
 const MAX_PATH = 4095;
@@ -51,6 +52,12 @@ export function poolOfHandle(config: Config, handle: string): HandleParts {
   const name = handle.slice(0, Math.max(slash, 0));
   const rest = handle.slice(slash + 1);
   const shown = JSON.stringify(handle.slice(0, 256));
+  if (isInlineVolumeId(handle)) {
+    throw notFound(
+      `volume ${shown} is no inline volume that this node knows; where kubelet asks for a new one, the CSIDriver object ` +
+        'needs podInfoOnMount: true',
+    );
+  }
   if (slash < 1 || rest === '' || Buffer.byteLength(handle) > MAX_HANDLE) {
     throw notFound(
       `volume ${shown} does not exist: a volume handle of Kayal is <pool>/<id>, at most ${MAX_HANDLE} bytes`,

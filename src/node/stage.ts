@@ -4,52 +4,79 @@ import type { NodeStageVolumeRequest__Output } from '../gen/csi/v1/NodeStageVolu
 import type { NodeStageVolumeResponse } from '../gen/csi/v1/NodeStageVolumeResponse.js';
 import type { NodeUnstageVolumeRequest__Output } from '../gen/csi/v1/NodeUnstageVolumeRequest.js';
 import type { NodeUnstageVolumeResponse } from '../gen/csi/v1/NodeUnstageVolumeResponse.js';
+import type { CallContext } from '../rpc/service.js';
 import { parseCapability } from '../volumes/requests/capabilities.js';
+import { requireAttached } from './attached.js';
 import type { NodeDependencies } from './dependencies.js';
 import { volumeKey, whileLocked } from './locks.js';
+import { stageImage } from './images/stage.js';
+import { imageVolumeOf, unstageImage } from './images/unstage.js';
 import { poolOfHandle, requirePath, requireVolumeId } from './requests.js';
 import type { StagedPaths } from './staged-paths.js';
 import { poolName } from './unpublish.js';
-import { resolveVolume } from './volume.js';
+import { checkAccess, resolveVolume } from './volume.js';
 
 /**
  * Brings the pool's client mount up and makes sure that the volume is there. Nothing is mounted at the staging path of
- * a directory volume: all volumes of a pool share the one client mount.
+ * a directory volume: all volumes of a pool share the one client mount. An image is attached, and the filesystem in it
+ * mounted.
  */
 export async function stageVolume(
   dependencies: NodeDependencies,
   locks: KeyLock,
   staged: StagedPaths,
   request: NodeStageVolumeRequest__Output,
+  call: CallContext,
 ): Promise<NodeStageVolumeResponse> {
   const handle = requireVolumeId(request.volume_id);
   const stagingPath = requirePath(request.staging_target_path, 'staging_target_path');
-  parseCapability(request.volume_capability);
+  const access = parseCapability(request.volume_capability);
   const { pool } = poolOfHandle(dependencies.config(), handle);
   await whileLocked(locks, [volumeKey(handle)], `volume ${handle}`, () =>
     dependencies.release.use(pool.name, async () => {
-      const { attachment, path } = await resolveVolume(dependencies, handle, request.volume_context);
+      const volume = await resolveVolume(dependencies, handle, request.volume_context);
+      const { attachment, path } = volume;
+      checkAccess(volume, access);
+      await requireAttached(dependencies, volume);
       const entry = await attachment.tree.stat(path);
       if (entry?.type !== 'directory') {
         throw notFound(`volume ${handle}: its directory ${path} does not exist in pool ${pool.name}`);
       }
-      staged.add(handle, stagingPath, path);
+      const image = imageVolumeOf(volume);
+      if (image === undefined) staged.add(handle, stagingPath, path);
+      else
+        await stageImage({
+          io: dependencies.io,
+          log: call.log,
+          volume: image,
+          self: dependencies.self,
+          access,
+          stagingPath,
+        });
     }),
   );
   return {};
 }
 
-/** Nothing was mounted, so nothing is unmounted; the client mount ends some time after its last use. */
+/**
+ * Ends what staging began: of a directory volume nothing, as the client mount ends some time after its last use. Which
+ * it is, is on record; a directory that this process staged needs no look at it.
+ */
 export async function unstageVolume(
   dependencies: NodeDependencies,
+  locks: KeyLock,
   staged: StagedPaths,
   request: NodeUnstageVolumeRequest__Output,
+  call: CallContext,
 ): Promise<NodeUnstageVolumeResponse> {
   const handle = requireVolumeId(request.volume_id);
   const stagingPath = requirePath(request.staging_target_path, 'staging_target_path');
-  await dependencies.release.use(poolName(handle), () => {
-    staged.remove(handle, stagingPath);
-    return Promise.resolve();
-  });
+  await whileLocked(locks, [volumeKey(handle)], `volume ${handle}`, () =>
+    dependencies.release.use(poolName(handle), async () => {
+      const isDirectory = staged.get(handle, stagingPath) !== undefined;
+      if (!isDirectory) await unstageImage(dependencies, handle, stagingPath, call.log);
+      staged.remove(handle, stagingPath);
+    }),
+  );
   return {};
 }

@@ -10,9 +10,14 @@ import type { Attachment } from '../pools/mounts.js';
 import type { PoolConfig } from '../pools/types.js';
 import type { CallContext } from '../rpc/service.js';
 import { conditionOf } from '../volumes/health/condition.js';
+import { isInlineVolumeId } from '../volumes/requests/inline-attributes.js';
 import { KAYAL_DIRECTORY, VOLUMES_DIRECTORY } from '../volumes/records/layout.js';
+import type { VolumeRecord } from '../volumes/records/record.js';
 import { within } from './deadline.js';
 import type { NodeDependencies } from './dependencies.js';
+import type { ImageVolume } from './images/attach.js';
+import { measureImage, type MeasuredImage } from './images/measure.js';
+import { imageVolumeOf } from './images/unstage.js';
 import { measure } from './measure.js';
 import { publishKind } from './publishes.js';
 import { normalise, poolOfHandle, problemOfPath, requireVolumeId } from './requests.js';
@@ -53,8 +58,10 @@ export async function volumeStats(
   request: NodeGetVolumeStatsRequest__Output,
   call: CallContext,
 ): Promise<NodeGetVolumeStatsResponse> {
-  const handle = requireVolumeId(request.volume_id);
+  const volumeId = requireVolumeId(request.volume_id);
   if (request.volume_path === '') throw invalidArgument('the request has no volume_path');
+  const inline = isInlineVolumeId(volumeId) ? await dependencies.inline.find(volumeId) : undefined;
+  const handle = inline?.handle ?? volumeId;
   const { pool } = poolOfHandle(dependencies.config(), handle);
   return dependencies.release.use(pool.name, async () => {
     const place = await find(handle, pool, request, state.staged);
@@ -94,14 +101,22 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 async function answerFor(
-  { pools, pendingHeals, uses, problemOf }: NodeDependencies,
+  { io, pools, pendingHeals, uses, problemOf }: NodeDependencies,
   { counts }: StatsState,
   place: Place,
   call: CallContext,
 ): Promise<NodeGetVolumeStatsResponse> {
   const { handle, pool, mount } = place;
   try {
-    const volume = await volumeAt(await pools.attach(pool), place);
+    const attachment = await pools.attach(pool);
+    const record = await recordOf(attachment, handle);
+    const image = record && imageVolumeOf({ handle, attachment, path: record.path, record });
+    if (image !== undefined) {
+      const measured = await measureImage(io, image, mount);
+      if (mount !== undefined) uses.note(attachment.tree, handle, image.record.id);
+      return answerOfImage(image, measured, await pendingHeals(pool.name));
+    }
+    const volume = volumeAt(attachment, record, place);
     const { location } = volume.attachment;
     if (mount !== undefined && publishKind(mount, { location, path: volume.path }) === 'dead') {
       return abnormal(
@@ -126,8 +141,25 @@ async function answerFor(
   } catch (error) {
     if (error instanceof KayalError && error.code === 'NOT_FOUND') throw error;
     call.log.warn({ error: messageOf(error) }, 'volume is abnormal');
+    // The kernel says so of what was asked while the client ended, which may not have come to our notice yet.
+    if (isErrno(error, 'ECONNABORTED') || (isErrno(error, 'ENOTCONN') && pools.state(pool.name).state !== 'mounted')) {
+      return abnormal(`volume ${handle} is served by a GlusterFS client that is gone: it is replaced in a moment`);
+    }
     return abnormal(`volume ${handle} cannot be used: ${messageOf(error)}`);
   }
+}
+
+function answerOfImage(
+  { record }: ImageVolume,
+  { usage, fill, problem }: MeasuredImage,
+  pendingHeals: number | undefined,
+): NodeGetVolumeStatsResponse {
+  const facts = fill && { record: { ...record, limitBytes: fill.total }, used: fill.used };
+  const { abnormal: isAbnormal, message } = conditionOf({ pool: record.pool, ...facts, problem, pendingHeals });
+  return {
+    usage: [...usage],
+    volume_condition: { abnormal: isAbnormal, message: isAbnormal ? message : 'the volume answers' },
+  };
 }
 
 function usedBytes(usage: readonly VolumeUsage[]): bigint {
@@ -135,9 +167,8 @@ function usedBytes(usage: readonly VolumeUsage[]): bigint {
 }
 
 /** @throws KayalError NOT_FOUND when there is no such volume, or the path that is asked about is not one of its */
-async function volumeAt(attachment: Attachment, place: Place): Promise<NodeVolume> {
+function volumeAt(attachment: Attachment, record: VolumeRecord | undefined, place: Place): NodeVolume {
   const { handle, mount, stagedPath } = place;
-  const record = await recordOf(attachment, handle);
   const path = record?.path ?? stagedPath ?? staticPath(attachment, mount);
   if (path === undefined) throw notFound(`volume ${handle} does not exist`);
   const { location } = attachment;

@@ -3,7 +3,13 @@ import { basename, dirname, join } from 'node:path';
 import { failedPrecondition, isErrno, KayalError, messageOf } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import type { IoWorkers } from '../linux/io-workers.js';
-import { prepareTargetDirectory, removeTargetDirectory, unmount } from '../linux/mount.js';
+import {
+  prepareTargetDirectory,
+  prepareTargetFile,
+  removeTargetDirectory,
+  removeTargetFile,
+  unmount,
+} from '../linux/mount.js';
 
 /** Key of the io workers for kubelet's directories, which are on the local disk and of no pool. */
 const LOCAL = 'targets';
@@ -43,8 +49,25 @@ export async function makeTarget(io: IoWorkers, target: string): Promise<boolean
 }
 
 /**
- * Removes the target directory; OK when it is absent.
- * @throws KayalError FAILED_PRECONDITION when it is not an empty directory: whatever is in it is not on the volume
+ * Makes the file at which a block device is shown.
+ * @returns whether it was made
+ * @throws KayalError FAILED_PRECONDITION when something else than a file is there
+ */
+export async function makeTargetFile(io: IoWorkers, target: string): Promise<boolean> {
+  try {
+    return await prepareTargetFile(io, LOCAL, target);
+  } catch (error) {
+    if (!isErrno(error, 'EISDIR', 'ELOOP', 'EEXIST')) throw error;
+    throw failedPrecondition(
+      `target_path ${target} is a directory or a symbolic link: for a block volume it must be a file, or absent; remove it`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Removes the target, a directory or the empty file of a block volume; OK when it is absent.
+ * @throws KayalError FAILED_PRECONDITION when something is in it, which is not on the volume then
  */
 export async function removeTarget(io: IoWorkers, target: string): Promise<void> {
   try {
@@ -57,6 +80,15 @@ export async function removeTarget(io: IoWorkers, target: string): Promise<void>
         { cause: error },
       );
     }
+    if (!isErrno(error, 'ENOTDIR', 'ELOOP')) throw error;
+    await removeEmptyFile(io, target);
+  }
+}
+
+async function removeEmptyFile(io: IoWorkers, target: string): Promise<void> {
+  try {
+    await removeTargetFile(io, LOCAL, target);
+  } catch (error) {
     if (!isErrno(error, 'ENOTDIR', 'ELOOP')) throw error;
     throw failedPrecondition(`target_path ${target} is a file or a symbolic link, not made by Kayal: remove it`, {
       cause: error,

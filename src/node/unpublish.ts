@@ -2,14 +2,15 @@ import type { KeyLock } from '../base/key-lock.js';
 import type { NodeUnpublishVolumeRequest__Output } from '../gen/csi/v1/NodeUnpublishVolumeRequest.js';
 import type { NodeUnpublishVolumeResponse } from '../gen/csi/v1/NodeUnpublishVolumeResponse.js';
 import type { CallContext } from '../rpc/service.js';
+import { isInlineVolumeId } from '../volumes/requests/inline-attributes.js';
 import type { NodeDependencies } from './dependencies.js';
-import { targetKey, whileLocked } from './locks.js';
+import { targetKey, volumeKey, whileLocked } from './locks.js';
 import { requirePath, requireVolumeId } from './requests.js';
 import { realTarget, removeTarget, unmountAll } from './target.js';
 
 /**
  * Unmounts the target and removes it. It needs neither the record nor the pool: a volume that is gone, a pool that is
- * down or not configured any more must not keep a pod from ending.
+ * down or not configured any more must not keep a pod from ending. An inline volume is given back in the background.
  */
 export async function unpublishVolume(
   dependencies: NodeDependencies,
@@ -17,15 +18,22 @@ export async function unpublishVolume(
   request: NodeUnpublishVolumeRequest__Output,
   call: CallContext,
 ): Promise<NodeUnpublishVolumeResponse> {
-  const handle = requireVolumeId(request.volume_id);
+  const volumeId = requireVolumeId(request.volume_id);
   const target = requirePath(request.target_path, 'target_path');
-  const pool = poolName(handle);
-  await whileLocked(locks, [targetKey(target)], target, () =>
+  const isInline = isInlineVolumeId(volumeId);
+  const known = isInline ? await dependencies.inline.find(volumeId) : undefined;
+  const handle = known?.handle ?? volumeId;
+  const pool = isInline ? (known?.pool ?? 'unknown') : poolName(handle);
+  const keys = isInline ? [targetKey(target), volumeKey(handle)] : [targetKey(target)];
+  await whileLocked(locks, keys, target, () =>
     dependencies.release.use(pool, async () => {
       const real = await realTarget(target);
-      if (real === undefined) return;
-      await unmountAll(dependencies.io, pool, real, call.log);
-      await removeTarget(dependencies.io, real);
+      if (real !== undefined) {
+        await unmountAll(dependencies.io, pool, real, call.log);
+        await removeTarget(dependencies.io, real);
+        dependencies.pods?.unpublished(real);
+      }
+      if (isInline) await dependencies.inline.release(volumeId);
     }),
   );
   return {};

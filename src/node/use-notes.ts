@@ -13,6 +13,7 @@ export class UseNotes {
   readonly #node: string;
   readonly #log: Logger;
   readonly #notedAt = new Map<string, number>();
+  readonly #last = new WeakMap<Tree, Promise<void>>();
 
   constructor(options: { readonly node: string; readonly log: Logger }) {
     this.#node = options.node;
@@ -26,9 +27,13 @@ export class UseNotes {
     if (noted !== undefined && now - noted < NOTE_EVERY_MS) return;
     if (this.#notedAt.size >= MAX_REMEMBERED) this.#notedAt.clear();
     this.#notedAt.set(handle, now);
-    void noteUse(tree, id, this.#node).catch((error: unknown) => {
-      this.#notedAt.delete(handle);
-      this.#log.debug({ volume: handle, error: messageOf(error) }, 'use not noted');
-    });
+    const before = this.#last.get(tree) ?? Promise.resolve();
+    const written = before
+      .then(() => noteUse(tree, id, this.#node))
+      .catch((error: unknown) => {
+        this.#notedAt.delete(handle);
+        this.#log.debug({ volume: handle, error: messageOf(error) }, 'use not noted');
+      });
+    this.#last.set(tree, written);
   }
 }

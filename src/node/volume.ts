@@ -6,6 +6,8 @@ import { parseHandle } from '../volumes/records/handle.js';
 import { requestImport } from '../volumes/requests/import-request.js';
 import { defaultDataPath } from '../volumes/records/layout.js';
 import { readRecord, type VolumeRecord } from '../volumes/records/record.js';
+import type { VolumeAccess } from '../volumes/requests/capabilities.js';
+import { whyNotShape } from '../volumes/requests/volume-shape.js';
 import { checkStaticVolume, parseStaticVolume, type StaticVolume } from '../volumes/requests/static-volume.js';
 import type { NodeDependencies } from './dependencies.js';
 import { poolOfHandle } from './requests.js';
@@ -21,9 +23,6 @@ export interface NodeVolume {
 }
 
 type Attributes = Readonly<Record<string, string>>;
-
-/** Set by kubelet for inline volumes of a pod, which have no handle of ours. */
-const EPHEMERAL = 'csi.storage.k8s.io/ephemeral';
 
 /** The attributes came through the API server, where they can be tampered with: they decide nothing, they only agree. */
 function checkAttributes(handle: string, attributes: Attributes, truth: Attributes): void {
@@ -52,6 +51,12 @@ function checkState(handle: string, record: VolumeRecord): void {
   }
 }
 
+/** @throws KayalError INVALID_ARGUMENT when a volume of this kind cannot be used in this way */
+export function checkAccess({ handle, record }: NodeVolume, access: VolumeAccess): void {
+  const problem = whyNotShape(record ?? { type: 'directory' }, [access]);
+  if (problem !== undefined) throw invalidArgument(`volume ${handle}: ${problem}`);
+}
+
 /** The record of a handle; undefined where there is none or can be none. */
 export async function recordOf(attachment: Attachment, handle: string): Promise<VolumeRecord | undefined> {
   const parsed = attachment.pool.staticOnly ? undefined : parseHandle(handle);
@@ -64,6 +69,9 @@ function servedRecord(
   record: VolumeRecord,
   attributes: Attributes,
 ): NodeVolume {
+  if (record.ephemeral !== undefined) {
+    throw failedPrecondition(`volume ${handle} is the inline volume of a pod: no PersistentVolume can be made of it`);
+  }
   checkState(handle, record);
   const { identity } = attachment;
   if (identity !== undefined && record.poolId !== identity.id) {
@@ -103,9 +111,6 @@ export async function resolveVolume(
   handle: string,
   attributes: Attributes,
 ): Promise<NodeVolume> {
-  if (attributes[EPHEMERAL] === 'true') {
-    throw invalidArgument('inline volumes of a pod (csi:) are not supported: use a PersistentVolumeClaim');
-  }
   const { pool } = poolOfHandle(dependencies.config(), handle);
   checkAttributes(handle, attributes, { pool: pool.name });
   const attachment = await dependencies.pools.attach(pool);

@@ -32,12 +32,13 @@ describe('the configurations that users copy', () => {
 });
 
 describe('the StorageClasses that users copy', () => {
-  const documents = parseAllDocuments(readFileSync('examples/storageclass.yaml', 'utf8'));
-
-  it.each(documents.map((document) => document.toJS() as { parameters: Record<string, string> }))(
-    'number %# has parameters that Kayal knows',
-    ({ parameters }) => {
-      expect(parseParameters(parameters).pools).toContain('fast');
-    },
+  const classes = ['storageclass', 'image-volumes'].flatMap((file) =>
+    parseAllDocuments(readFileSync(`examples/${file}.yaml`, 'utf8'))
+      .map((document) => document.toJS() as { kind: string; parameters: Record<string, string> })
+      .filter(({ kind }) => kind === 'StorageClass'),
   );
+
+  it.each(classes)('number %# has parameters that Kayal knows', ({ parameters }) => {
+    expect(parseParameters(parameters).pools).toContain('fast');
+  });
 });

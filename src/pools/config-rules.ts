@@ -18,6 +18,11 @@ const staticPoolHasNoQuota: Rule = (pool) =>
     ? problem('quota', 'must be none, or left out, with staticOnly: Kayal makes nothing in such a pool')
     : [];
 
+const staticPoolHasNoInlineVolumes: Rule = (pool) =>
+  pool['staticOnly'] === true && pool['inlineVolumes'] !== undefined
+    ? problem('inlineVolumes', 'must be left out with staticOnly: Kayal makes nothing in such a pool')
+    : [];
+
 const oneBrickPerReplica: Rule = ({ replica, bricks }) =>
   (replica === 1 || replica === 3) && Array.isArray(bricks) && bricks.length !== replica
     ? problem('bricks', `must list exactly ${replica} (one per replica), lists ${bricks.length}`)
@@ -59,9 +64,9 @@ const sharedOrOfOneNode: Rule = ({ shared, node }) => {
 };
 
 const RULES: Readonly<Record<string, readonly Rule[]>> = {
-  managed: [staticPoolHasNoQuota, oneBrickPerReplica, glusterQuotaKeys],
-  gluster: [staticPoolHasNoQuota, knownClientOptions],
-  directory: [staticPoolHasNoQuota, sharedOrOfOneNode],
+  managed: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, oneBrickPerReplica, glusterQuotaKeys],
+  gluster: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, knownClientOptions],
+  directory: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, sharedOrOfOneNode],
 };
 
 /** What is wrong between the keys of one pool; keys are relative to the pool. */

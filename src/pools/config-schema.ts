@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { parseQuantity } from '../base/quantity.js';
 import { isPoolName } from '../volumes/records/handle.js';
 import { isNodeName } from './node-name.js';
 
@@ -36,6 +37,37 @@ function absolutePath(requirement: string, check: (path: string) => boolean = ()
 
 const boolean = v.boolean('must be true or false');
 
+/** As YAML has it: 1Gi is a string there, 1073741824 a number. */
+const byteCount = v.pipe(
+  v.union([v.string(), v.number()], 'must be an amount of bytes such as 1Gi or 500M'),
+  v.transform((given) => Number(parseQuantity(String(given)) ?? Number.NaN)),
+  v.check((bytes) => Number.isSafeInteger(bytes), 'must be an amount of bytes such as 1Gi or 500M, at most 8Pi'),
+);
+
+const INLINE_KEYS = 'must be a mapping with the key maxSize (such as 1Gi), and maxPerNode if 100 are not right';
+
+const inlineVolumes = v.optional(
+  v.pipe(
+    v.strictObject(
+      {
+        maxSize: byteCount,
+        maxPerNode: v.optional(
+          v.pipe(
+            v.number('must be a whole number from 1 to 1000'),
+            v.check(
+              (count) => Number.isInteger(count) && count >= 1 && count <= 1000,
+              'must be a whole number from 1 to 1000',
+            ),
+          ),
+          100,
+        ),
+      },
+      INLINE_KEYS,
+    ),
+    v.transform(({ maxSize: maxBytes, maxPerNode }) => ({ maxBytes, maxPerNode })),
+  ),
+);
+
 const common = {
   name: text('must be a DNS label: 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends', isPoolName),
   overcommit: v.optional(
@@ -46,6 +78,7 @@ const common = {
     1,
   ),
   staticOnly: v.optional(boolean, false),
+  inlineVolumes,
 };
 
 /** No default here: it depends on `staticOnly`. */

@@ -46,6 +46,13 @@ describe('parseConfig', () => {
     expect(parseConfig(fileWith(pool), FILE).pools).toEqual([{ ...pool, staticOnly: false, quotaProfile: 'exact' }]);
   });
 
+  it('reads what pods may have as inline volumes', () => {
+    const inlineOf = (inlineVolumes: object): unknown =>
+      parseConfig(fileWith({ ...DIRECTORY, inlineVolumes }), FILE).pools[0]?.inlineVolumes;
+    expect(inlineOf({ maxSize: '1.5Gi' })).toEqual({ maxBytes: 3 * 2 ** 29, maxPerNode: 100 });
+    expect(inlineOf({ maxSize: 1_000_000, maxPerNode: 7 })).toEqual({ maxBytes: 1_000_000, maxPerNode: 7 });
+  });
+
   it('accepts a file without pools: they may be added while Kayal runs', () => {
     expect(parseConfig('installation: home\npools: []\n', FILE)).toEqual({ installation: 'home', pools: [] });
   });
@@ -125,6 +132,19 @@ describe('parseConfig', () => {
     [fileWith({ ...DIRECTORY, shared: undefined }), 'pools[0].shared: is missing: say shared: true'],
     [fileWith({ ...DIRECTORY, shared: false, node: '../x' }), "pools[0].node: must be a node's name"],
     [fileWith({ ...DIRECTORY, staticOnly: true, quota: 'project' }), 'pools[0].quota: must be none, or left out'],
+    [fileWith({ ...DIRECTORY, inlineVolumes: true }), 'pools[0].inlineVolumes: must be a mapping with the key maxSize'],
+    [fileWith({ ...DIRECTORY, inlineVolumes: {} }), 'pools[0].inlineVolumes.maxSize: must be a mapping with the key'],
+    [fileWith({ ...DIRECTORY, inlineVolumes: { maxSize: '1G', x: 1 } }), 'pools[0].inlineVolumes.x: must be a mapping'],
+    [fileWith({ ...DIRECTORY, inlineVolumes: { maxSize: '9Pi' } }), 'maxSize: must be an amount of bytes such as 1Gi'],
+    [fileWith({ ...DIRECTORY, inlineVolumes: { maxSize: 0 } }), 'maxSize: must be an amount of bytes such as 1Gi'],
+    [
+      fileWith({ ...DIRECTORY, inlineVolumes: { maxSize: '1Gi', maxPerNode: 0 } }),
+      'pools[0].inlineVolumes.maxPerNode: must be a whole number from 1 to 1000 (is 0)',
+    ],
+    [
+      fileWith({ ...DIRECTORY, staticOnly: true, inlineVolumes: { maxSize: '1Gi' } }),
+      'pools[0].inlineVolumes: must be left out with staticOnly',
+    ],
     [fileWith({ ...DIRECTORY, requireMount: 0 }), 'pools[0].requireMount: must be true or false (is 0)'],
   ])('refuses case %#', (text, problem) => {
     expect(problemsOf(text).join('\n')).toContain(problem);

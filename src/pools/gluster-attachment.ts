@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isErrno, messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import type { ClientDevices } from '../gluster/client-devices.js';
+import type { ClientHost } from '../gluster/client-host.js';
 import { GlusterClient, type ClientSource } from '../gluster/client.js';
 import { servingFirst } from '../gluster/server-order.js';
 import type { IoWorkers } from '../linux/io-workers.js';
@@ -24,6 +25,8 @@ export interface GlusterAttachmentOptions {
   readonly directory: string;
   readonly control: boolean;
   readonly managed: (pool: string) => Promise<PoolVolfiles>;
+  /** Where the client runs; default: beside us. */
+  readonly host?: ClientHost | undefined;
   readonly io: IoWorkers;
   readonly log: Logger;
   /** Remembers which mounts are this pool's. */
@@ -75,6 +78,7 @@ export async function openGluster(options: GlusterAttachmentOptions): Promise<Op
     directory,
     log,
     io,
+    host: options.host,
   });
   let stopping = false;
   client.onExit(() => {

@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { CLIENT_FS_TYPE } from '../gluster/client.js';
 import type { MountEntry } from '../linux/mountinfo.js';
 
 /** Where a pool's root lies, in the terms of mountinfo, so that binds of its directories can be recognised there. */
@@ -56,4 +57,12 @@ export function isOfFormerClient(entry: MountEntry, location: MountLocation): bo
     entry.source === location.source &&
     entry.dev !== location.dev
   );
+}
+
+/**
+ * True for what a client of GlusterFS mounted, and for binds of it. The device number of a client that is gone tells its
+ * mounts from those of others only together with this: the kernel gives the number to the next filesystem that comes.
+ */
+export function isClientMount({ fsType }: MountEntry): boolean {
+  return fsType === CLIENT_FS_TYPE;
 }

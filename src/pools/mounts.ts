@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { ClientDevices } from '../gluster/client-devices.js';
+import type { ClientHost } from '../gluster/client-host.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { readMountinfo } from '../linux/mountinfo.js';
 import type { Tree } from '../linux/tree.js';
@@ -29,6 +30,8 @@ export interface PoolMountsOptions {
   readonly installation: string;
   /** The bricks that run on this machine. @throws KayalError UNAVAILABLE when the pool's do not */
   readonly managed: (pool: string) => Promise<PoolVolfiles>;
+  /** Where GlusterFS clients run; default: beside us. */
+  readonly host?: ClientHost | undefined;
   /** A pool's client ended by itself; what was published from it is dead. */
   readonly onLost?: ((pool: string) => void) | undefined;
 }
@@ -120,7 +123,7 @@ export class PoolMounts {
   }
 
   async #open(pool: PoolConfig): Promise<{ open: OpenPool; attachment: Attachment }> {
-    const { io, log, control, nodeId, managed } = this.#options;
+    const { io, log, control, nodeId, managed, host } = this.#options;
     const open =
       pool.type === 'directory'
         ? await openDirectory({ pool, nodeId, io })
@@ -129,6 +132,7 @@ export class PoolMounts {
             directory: this.#directoryOf(pool.name),
             control,
             managed,
+            host,
             io,
             log,
             devices: this.#devicesOf(pool.name),

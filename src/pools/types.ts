@@ -1,5 +1,13 @@
 import type { MechanismName } from '../quota/mechanism.js';
 
+/** What pods may have as inline volumes in a pool. */
+export interface InlineVolumesConfig {
+  /** The largest one, in bytes. */
+  readonly maxBytes: number;
+  /** How many the pods of one node may have at a time. */
+  readonly maxPerNode: number;
+}
+
 interface PoolCommon {
   /** A DNS label of at most 63 characters: the first part of every volume handle of the pool. */
   readonly name: string;
@@ -8,6 +16,8 @@ interface PoolCommon {
   readonly overcommit: number;
   /** A pool that holds only static volumes: nothing is made in it (no `.kayal`), and its root may be published. */
   readonly staticOnly: boolean;
+  /** Absent: inline volumes of pods are refused. */
+  readonly inlineVolumes?: InlineVolumesConfig | undefined;
 }
 
 /** Bricks that Kayal runs on this machine, without glusterd. */

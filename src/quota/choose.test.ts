@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { failedPrecondition, unavailable } from '../base/errors.js';
-import { chooseMechanism, type Candidate, type ChoiceOptions } from './choose.js';
+import { chooseMechanism, type Candidate, type Candidates, type ChoiceOptions } from './choose.js';
 import type { MechanismName, QuotaMechanism } from './mechanism.js';
 import { noLimits } from './none.js';
 
@@ -10,14 +10,22 @@ function mechanism(name: MechanismName, problem?: Error): QuotaMechanism {
 
 const broken = (name: MechanismName): Candidate => mechanism(name, failedPrecondition(`no ${name} here`));
 
-function choose(options: Partial<ChoiceOptions>): Promise<QuotaMechanism> {
+type Options = Partial<Omit<ChoiceOptions, 'candidates'> & { candidates: Record<keyof Candidates, Candidate> }>;
+
+const WORKING = { project: mechanism('project'), gluster: mechanism('gluster'), simple: mechanism('simple') };
+
+function choose({ candidates = WORKING, ...options }: Options): Promise<QuotaMechanism> {
   return chooseMechanism({
     pool: 'lagoon',
     wanted: 'auto',
     recorded: undefined,
     groups: 1,
     none: noLimits,
-    candidates: { project: mechanism('project'), gluster: mechanism('gluster'), simple: mechanism('simple') },
+    candidates: {
+      project: async () => candidates.project,
+      gluster: async () => candidates.gluster,
+      simple: async () => candidates.simple,
+    },
     ...options,
   });
 }
@@ -88,4 +96,33 @@ describe('a mechanism by name', () => {
       message: 'pool lagoon: quota project, which the pool was made with, does not work: no project here',
     });
   });
+});
+
+it('looks only at what it has to, and lets go of what it does not take', async () => {
+  const log: string[] = [];
+  const open = (made: QuotaMechanism) => async (): Promise<Candidate> => {
+    log.push(`open ${made.name}`);
+    return {
+      ...made,
+      close: async () => {
+        log.push(`close ${made.name}`);
+      },
+    };
+  };
+  const candidates = {
+    project: open(mechanism('project', failedPrecondition('not on XFS'))),
+    gluster: open(mechanism('gluster')),
+    simple: open(mechanism('simple')),
+  };
+  const options = { pool: 'lagoon', recorded: undefined, groups: 1, none: noLimits, candidates } as const;
+  await chooseMechanism({ ...options, wanted: 'none' });
+  expect(log).toEqual([]);
+  await chooseMechanism({ ...options, wanted: 'auto' });
+  expect(log).toEqual(['open project', 'close project', 'open gluster']);
+  const away = open(mechanism('project', unavailable('brick 2 is away')));
+  log.length = 0;
+  await expect(
+    chooseMechanism({ ...options, wanted: 'project', candidates: { ...candidates, project: away } }),
+  ).rejects.toThrow('brick 2 is away');
+  expect(log).toEqual(['open project', 'close project']);
 });

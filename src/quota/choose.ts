@@ -4,8 +4,8 @@ import type { MechanismName, QuotaMechanism } from './mechanism.js';
 /** A mechanism, or why this pool cannot have it. */
 export type Candidate = QuotaMechanism | { readonly impossible: string };
 
-/** One of each that keeps limits; `none` needs none. */
-export type Candidates = Readonly<Record<Exclude<MechanismName, 'none'>, Candidate>>;
+/** How each that keeps limits is made. Asked only for those that are to be tried: `none` works where there are no others. */
+export type Candidates = Readonly<Record<Exclude<MechanismName, 'none'>, () => Promise<Candidate>>>;
 
 export interface ChoiceOptions {
   readonly pool: string;
@@ -27,13 +27,15 @@ export function autoOrder(groups: number): readonly (keyof Candidates)[] {
   return groups > 1 ? ['gluster', 'project'] : ['project', 'gluster', 'simple'];
 }
 
-/** @returns why it does not work; undefined: it does. What may pass by itself is thrown: it must not decide for good. */
-async function problemOf(candidate: Candidate): Promise<string | undefined> {
+/** @returns the mechanism, or why it does not work. What may pass by itself is thrown: it must not decide for good. */
+async function tried(make: () => Promise<Candidate>): Promise<QuotaMechanism | string> {
+  const candidate = await make();
   if ('impossible' in candidate) return candidate.impossible;
   try {
     await candidate.probe();
-    return undefined;
+    return candidate;
   } catch (error) {
+    await candidate.close?.();
     if (error instanceof KayalError && error.code === 'FAILED_PRECONDITION') return error.message;
     throw error;
   }
@@ -42,11 +44,10 @@ async function problemOf(candidate: Candidate): Promise<string | undefined> {
 async function chooseNamed(options: ChoiceOptions, name: MechanismName): Promise<QuotaMechanism> {
   const { pool, recorded, candidates, none } = options;
   if (name === 'none') return none;
-  const candidate = candidates[name];
-  const problem = await problemOf(candidate);
-  if (problem === undefined && !('impossible' in candidate)) return candidate;
+  const found = await tried(candidates[name]);
+  if (typeof found !== 'string') return found;
   const since = recorded === undefined ? '' : ', which the pool was made with,';
-  throw failedPrecondition(`pool ${pool}: quota ${name}${since} does not work: ${problem}`);
+  throw failedPrecondition(`pool ${pool}: quota ${name}${since} does not work: ${found}`);
 }
 
 /**
@@ -68,10 +69,9 @@ export async function chooseMechanism(options: ChoiceOptions): Promise<QuotaMech
   if (wanted !== 'auto') return chooseNamed(options, wanted);
   const problems: string[] = [];
   for (const name of autoOrder(groups)) {
-    const candidate = candidates[name];
-    const problem = await problemOf(candidate);
-    if (problem === undefined && !('impossible' in candidate)) return candidate;
-    problems.push(`${name}: ${problem}`);
+    const found = await tried(candidates[name]);
+    if (typeof found !== 'string') return found;
+    problems.push(`${name}: ${found}`);
   }
   throw failedPrecondition(
     `pool ${pool}: no quota mechanism works (a pool without limits must say "quota: none"). ${problems.join('. ')}`,

@@ -1,5 +1,7 @@
 /** features/quota's limit of a directory (QUOTA_LIMIT_KEY in libglusterfs' quota-common-utils.h). */
 export const LIMIT_XATTR = 'trusted.glusterfs.quota.limit-set';
+/** features/quota's limit of the files and directories in a directory, itself included (QUOTA_LIMIT_OBJECTS_KEY there). */
+export const OBJECTS_XATTR = 'trusted.glusterfs.quota.limit-objects';
 /** features/marker's count of what is in a directory; the brick adds the quota version to the name by itself. */
 export const SIZE_XATTR = 'trusted.glusterfs.quota.size';
 

@@ -1,7 +1,16 @@
 import { failedPrecondition, isErrno, KayalError } from '../base/errors.js';
 import { GiB, MiB } from '../base/units.js';
 import type { Tree } from '../linux/tree.js';
-import { decodeLimit, encodeLimit, LIMIT_XATTR, type SoftPercent } from './gluster-xattrs.js';
+import {
+  decodeLimit,
+  decodeSize,
+  encodeLimit,
+  LIMIT_XATTR,
+  OBJECTS_XATTR,
+  SIZE_XATTR,
+  type SoftPercent,
+} from './gluster-xattrs.js';
+import { assertInodeLimit, type InodeLimits } from './inode-limits.js';
 import type { LimitTarget, QuotaMechanism } from './mechanism.js';
 import { tryLimit } from './scratch.js';
 import { verifyShownLimit } from './shown-limit.js';
@@ -20,10 +29,16 @@ const SOFT_PERCENT: Readonly<Record<GlusterMechanismOptions['profile'], SoftPerc
   'large-volumes': 50,
 };
 
+const UNREACHABLE_INODES = 1n << 62n;
+
 /** GlusterFS' own quota (features/marker and features/quota on the bricks): limits are attributes of directories. */
 export class GlusterMechanism implements QuotaMechanism {
   readonly name = 'gluster';
   readonly minimumBytes: bigint;
+  readonly inodes: InodeLimits = {
+    set: (target, limit) => this.#setInodes(target, limit),
+    get: (target) => this.#getInodes(target),
+  };
   readonly #tree: Tree;
   readonly #volume: string | undefined;
   readonly #softPercent: SoftPercent;
@@ -66,6 +81,37 @@ export class GlusterMechanism implements QuotaMechanism {
       return decodeLimit(await this.#tree.getXattr(path, LIMIT_XATTR));
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+      throw error;
+    }
+  }
+
+  async #setInodes(target: LimitTarget, limit: bigint): Promise<void> {
+    const { path } = target;
+    if (limit === 0n) await this.#removeInodes(path);
+    else {
+      await this.#tree.setXattr(path, OBJECTS_XATTR, encodeLimit(limit, this.#softPercent));
+      // Until inodes were counted the attribute had 8 bytes; then the limit is stored, and means nothing.
+      if (decodeSize(await this.#tree.getXattr(path, SIZE_XATTR)) === undefined) {
+        throw failedPrecondition(
+          `a limit of inodes was set on ${path}, whose inodes are not counted: ${this.#advice()}`,
+        );
+      }
+    }
+    assertInodeLimit(path, await this.#getInodes(target), limit);
+  }
+
+  async #removeInodes(path: string): Promise<void> {
+    if ((await this.#getInodes({ path })) === 0n) return;
+    // A brick that knows the directory forgets its limit when it looks it up anew, a higher one it takes at once.
+    await this.#tree.setXattr(path, OBJECTS_XATTR, encodeLimit(UNREACHABLE_INODES, this.#softPercent));
+    await this.#tree.removeXattr(path, OBJECTS_XATTR);
+  }
+
+  async #getInodes({ path }: LimitTarget): Promise<bigint> {
+    try {
+      return decodeLimit(await this.#tree.getXattr(path, OBJECTS_XATTR)) ?? 0n;
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return 0n;
       throw error;
     }
   }

@@ -1,3 +1,5 @@
+import type { InodeLimits } from './inode-limits.js';
+
 /** The quota mechanisms of design.md; `none` keeps no limit. */
 export type MechanismName = 'project' | 'gluster' | 'simple' | 'none';
 
@@ -43,4 +45,8 @@ export interface QuotaMechanism {
   get(target: LimitTarget): Promise<bigint | undefined>;
   /** Takes the limit away once the data is gone (frees the project id); OK when there is none. */
   clear(target: LimitTarget): Promise<void>;
+  /** Absent: the mechanism limits space alone. */
+  readonly inodes?: InodeLimits | undefined;
+  /** Lets go of what it keeps open of its own; absent: nothing. Called once, by whoever had it made, after its last use. */
+  close?(): Promise<void>;
 }

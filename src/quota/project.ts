@@ -1,7 +1,8 @@
 import { exhausted, failedPrecondition, invalidArgument, isErrno, unavailable } from '../base/errors.js';
 import { formatBytes, maxBytes, MiB } from '../base/units.js';
-import { getProject, getQuota, setLimit, setProject, supported } from '../linux/project-quota.js';
+import { getProject, getQuota, setInodeLimit, setLimit, setProject, supported } from '../linux/project-quota.js';
 import type { Tree } from '../linux/tree.js';
+import { assertInodeLimit, type InodeLimits } from './inode-limits.js';
 import type { LimitTarget, QuotaMechanism } from './mechanism.js';
 import { brickProjectId, firstProjectId, MAX_BRICKS, projectIdsFrom } from './project-id.js';
 
@@ -12,6 +13,8 @@ export interface ProjectMechanismOptions {
   readonly seed: string;
   /** True for bricks: glusterfsd writes as root for everybody, and not every filesystem limits root. Default false. */
   readonly writtenByRoot?: boolean | undefined;
+  /** True when the trees were opened for this mechanism alone: `close` closes them. Default false. */
+  readonly ownsTrees?: boolean | undefined;
 }
 
 /** A brick (or the pool itself) with its number. */
@@ -20,8 +23,8 @@ interface Place {
   readonly number: number;
 }
 
-function isUnused({ usedBytes, inodes, hardBlocksBytes }: Awaited<ReturnType<typeof getQuota>>): boolean {
-  return usedBytes === 0n && inodes === 0n && hardBlocksBytes === 0n;
+function isUnused({ usedBytes, inodes, hardBlocksBytes, hardInodes }: Awaited<ReturnType<typeof getQuota>>): boolean {
+  return usedBytes === 0n && inodes === 0n && hardBlocksBytes === 0n && hardInodes === 0n;
 }
 
 /**
@@ -31,14 +34,19 @@ function isUnused({ usedBytes, inodes, hardBlocksBytes }: Awaited<ReturnType<typ
 export class ProjectMechanism implements QuotaMechanism {
   readonly name = 'project';
   readonly minimumBytes = MiB;
+  readonly inodes: InodeLimits = {
+    set: (target, limit) => this.#setInodes(target, limit),
+    get: (target) => this.#getInodes(target),
+  };
   /** A brick's shared-brick-count would divide the limits of volumes too, so bricks of project pools have none. */
   readonly copiesOnOneFilesystem: number;
   readonly #places: readonly Place[];
   readonly #first: number;
   readonly #writtenByRoot: boolean;
+  readonly #ownsTrees: boolean;
 
   /** @throws KayalError INVALID_ARGUMENT for more bricks than project ids have room for */
-  constructor({ trees, seed, writtenByRoot = false }: ProjectMechanismOptions) {
+  constructor({ trees, seed, writtenByRoot = false, ownsTrees = false }: ProjectMechanismOptions) {
     if (trees.length > MAX_BRICKS) {
       throw invalidArgument(`project quota has ids for ${MAX_BRICKS} bricks of a pool, not for ${trees.length}`);
     }
@@ -46,6 +54,7 @@ export class ProjectMechanism implements QuotaMechanism {
     this.#first = firstProjectId(seed);
     this.copiesOnOneFilesystem = Math.max(...trees.map(({ dev }) => trees.filter((other) => other.dev === dev).length));
     this.#writtenByRoot = writtenByRoot;
+    this.#ownsTrees = ownsTrees;
   }
 
   async probe(): Promise<void> {
@@ -143,6 +152,26 @@ export class ProjectMechanism implements QuotaMechanism {
     return limit === 0n ? undefined : limit;
   }
 
+  /** The project's directory, and that it is in the project, is the business of `set`. */
+  async #setInodes({ path, projectId }: LimitTarget, limit: bigint): Promise<void> {
+    if (projectId === undefined) throw invalidArgument(`${path} has no project id on record to put a limit on`);
+    await Promise.all(
+      this.#places.map(({ tree, number }) => setInodeLimit(tree, brickProjectId(projectId, number), limit)),
+    );
+    assertInodeLimit(path, await this.#getInodes({ path, projectId }), limit);
+  }
+
+  async #getInodes({ path, projectId }: LimitTarget): Promise<bigint | undefined> {
+    const limits = await Promise.all(
+      this.#places.map(async ({ tree, number }) => {
+        const id = projectId === undefined ? await this.#idIfAny(tree, path) : brickProjectId(projectId, number);
+        return id === 0 ? 0n : (await getQuota(tree, id)).hardInodes;
+      }),
+    );
+    const [first = 0n] = limits;
+    return limits.every((limit) => limit === first) ? first : undefined;
+  }
+
   async #idIfAny(tree: Tree, path: string): Promise<number> {
     try {
       return await getProject(tree, path);
@@ -154,6 +183,16 @@ export class ProjectMechanism implements QuotaMechanism {
 
   async clear({ projectId }: LimitTarget): Promise<void> {
     if (projectId === undefined) return;
-    await Promise.all(this.#places.map(({ tree, number }) => setLimit(tree, brickProjectId(projectId, number), 0n)));
+    await Promise.all(
+      this.#places.map(async ({ tree, number }) => {
+        const id = brickProjectId(projectId, number);
+        await setInodeLimit(tree, id, 0n);
+        await setLimit(tree, id, 0n);
+      }),
+    );
+  }
+
+  async close(): Promise<void> {
+    if (this.#ownsTrees) await Promise.all(this.#places.map(({ tree }) => tree.close()));
   }
 }

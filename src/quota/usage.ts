@@ -12,6 +12,8 @@ export interface UsageOptions {
   readonly mechanism: MechanismName;
   /** True when the tree is the filesystem that keeps the project quota, not GlusterFS in front of it. */
   readonly local: boolean;
+  /** The volume's limit of inodes on record; 0 or absent: none. */
+  readonly inodeLimit?: number | undefined;
   readonly deadlineMs?: number | undefined;
 }
 
@@ -20,27 +22,34 @@ export function usageOfStatfs({ total, free, available }: FsUsage): VolumeUsage 
   return { total, used: maxBytes(total - free, 0n), available };
 }
 
-/** Nothing limits the inodes of a volume: what is left is what the pool has left. */
-function withInodes(usage: VolumeUsage, used: bigint, { filesFree }: FsUsage): VolumeUsage {
-  return { ...usage, inodes: { total: used + filesFree, used, available: filesFree } };
+/** @param limit 0n: nothing limits the inodes of the volume, and what is left is what the pool has left */
+function withInodes(usage: VolumeUsage, used: bigint, { filesFree }: FsUsage, limit: bigint): VolumeUsage {
+  if (limit === 0n) return { ...usage, inodes: { total: used + filesFree, used, available: filesFree } };
+  return { ...usage, inodes: { total: limit, used, available: minBytes(maxBytes(limit - used, 0n), filesFree) } };
+}
+
+/** Where project quota limits inodes statfs shows them of the directory, through GlusterFS too (xfs_qm_statvfs). */
+function shownInodes(usage: VolumeUsage, { files, filesFree }: FsUsage, limit: bigint): VolumeUsage {
+  if (limit === 0n || files !== limit) return usage;
+  return { ...usage, inodes: { total: files, used: files - filesFree, available: filesFree } };
 }
 
 async function projectUsage(tree: Tree, projectId: number, fs: FsUsage): Promise<VolumeUsage> {
-  const { hardBlocksBytes: total, usedBytes: used, inodes } = await getQuota(tree, projectId);
+  const { hardBlocksBytes: total, usedBytes: used, inodes, hardInodes } = await getQuota(tree, projectId);
   if (total === 0n) return usageOfStatfs(fs);
   const available = minBytes(maxBytes(total - used, 0n), fs.available);
-  return withInodes({ total, used, available }, inodes, fs);
+  return withInodes({ total, used, available }, inodes, fs, hardInodes);
 }
 
 /**
  * statfs shows the inodes of the bricks. features/marker also counts those of each directory, and says so to control
  * mounts only: the attribute is not there for others.
  */
-async function glusterUsage(tree: Tree, path: string, fs: FsUsage): Promise<VolumeUsage> {
+async function glusterUsage(tree: Tree, path: string, fs: FsUsage, limit: bigint): Promise<VolumeUsage> {
   const usage = usageOfStatfs(fs);
   try {
     const counted = decodeSize(await tree.getXattr(path, SIZE_XATTR));
-    return counted === undefined ? usage : withInodes(usage, counted.files + counted.directories, fs);
+    return counted === undefined ? usage : withInodes(usage, counted.files + counted.directories, fs, limit);
   } catch (error) {
     if (isErrno(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP')) return usage;
     throw error;
@@ -49,7 +58,7 @@ async function glusterUsage(tree: Tree, path: string, fs: FsUsage): Promise<Volu
 
 /**
  * What a volume uses of its limit, and its inodes where the mechanism counts them: `gluster` tells them on a control
- * mount, `project` on a directory pool (through GlusterFS only bytes are to be had), `simple` does not count them.
+ * mount, `project` on a directory pool, through GlusterFS where they are limited; `simple` does not count them.
  * @returns undefined with `none`, where nothing counts a volume
  * @throws SystemError, and what IoWorkers.run throws
  */
@@ -58,6 +67,7 @@ export async function readUsage({
   target,
   mechanism,
   local,
+  inodeLimit = 0,
   deadlineMs,
 }: UsageOptions): Promise<VolumeUsage | undefined> {
   if (mechanism === 'none') return undefined;
@@ -65,5 +75,7 @@ export async function readUsage({
   if (mechanism === 'project' && local && target.projectId !== undefined) {
     return projectUsage(tree, target.projectId, fs);
   }
-  return mechanism === 'gluster' ? glusterUsage(tree, target.path, fs) : usageOfStatfs(fs);
+  const limit = BigInt(inodeLimit);
+  if (mechanism === 'gluster') return glusterUsage(tree, target.path, fs, limit);
+  return mechanism === 'project' ? shownInodes(usageOfStatfs(fs), fs, limit) : usageOfStatfs(fs);
 }

@@ -12,9 +12,21 @@ beforeAll(ensureHelm, BUILD_TIMEOUT_MS);
 describe('what helm install says', () => {
   it('a claim to start with, and how nodes with FUSE clients are upgraded', async () => {
     const text = await notes({ values: ['gluster-values.yaml'] });
+    expect(text).toContain('component=mounter');
+    const without = await notes({ values: ['gluster-values.yaml'], set: ['mounter.enabled=false'] });
+    expect(without).toContain('component=node');
+    expect(without).not.toContain('mounter');
     const claim: unknown = parse(/<<EOF\n([^]*?)\nEOF/.exec(text)?.[1] ?? '');
     expect(claim).toMatchObject({ kind: 'PersistentVolumeClaim', spec: { storageClassName: 'kayal' } });
     expect(text).toContain('kubectl drain NODE');
+  });
+
+  it('what a pod writes for an inline volume', async () => {
+    const text = await notes({ values: ['plain-values.yaml'] });
+    expect(text).toContain('inline volumes of up to 1Gi in pool nfs');
+    const [, example = ''] = /^ +csi: (\{.*\})$/m.exec(text) ?? [];
+    expect(parse(example)).toEqual({ driver: 'csi.kayal.storage', volumeAttributes: { pool: 'nfs', size: '64Mi' } });
+    expect(await notes({ values: ['gluster-values.yaml'] })).not.toContain('inline');
   });
 
   it('what is missing', async () => {
@@ -31,8 +43,10 @@ describe('an older Kubernetes', () => {
     const kinds = new Set(objects.map(({ kind }) => kind));
     expect([...kinds].filter((kind) => kind.startsWith('Validating') || kind === 'VolumeAttributesClass')).toEqual([]);
     const deployment = workload(objects, 'Deployment');
-    for (const name of ['csi-provisioner', 'csi-resizer'])
-      expect(container(deployment, name)?.args).toContain('--feature-gates=VolumeAttributesClass=false');
+    expect(container(deployment, 'csi-provisioner')?.args).toContain(
+      '--feature-gates=Topology=false,VolumeAttributesClass=false',
+    );
+    expect(container(deployment, 'csi-resizer')?.args).toContain('--feature-gates=VolumeAttributesClass=false');
     expect(JSON.stringify(ofKind(objects, 'ClusterRole'))).not.toContain('volumeattributesclasses');
   });
 
@@ -49,6 +63,10 @@ describe('wrong values', () => {
     [['pools[0].name=a', 'pools[0].type=managed'], "value must be one of 'gluster', 'directory'"],
     [['pools[0].name=a', 'pools[0].type=gluster'], "missing properties 'hosts', 'volume'"],
     [['pools[0].name=a', 'pools[0].type=directory', 'pools[0].path=relative'], "at '/pools/0/path'"],
+    [
+      ['pools[0].name=a', 'pools[0].type=directory', 'pools[0].path=/a', 'pools[0].inlineVolumes.maxPerNode=3'],
+      "at '/pools/0/inlineVolumes': missing property 'maxSize'",
+    ],
     [['logLevel=loud'], "at '/logLevel'"],
     [['node.updateStrategy=Never'], "at '/node/updateStrategy'"],
     [['kubeletDir=/var/lib/kubelet/'], "at '/kubeletDir'"],

@@ -48,14 +48,25 @@ export function workloadsOf(objects: readonly KubernetesObject[]): readonly Work
     .map((object) => v.parse(workloadSchema, object));
 }
 
-/** @throws Error when there is none of that kind */
-export function workload(objects: readonly KubernetesObject[], kind: 'Deployment' | 'DaemonSet'): Workload {
-  const found = workloadsOf(objects).find((one) => one.kind === kind);
-  if (found === undefined) throw new Error(`there is no ${kind}`);
+export type Component = 'controller' | 'node' | 'mounter';
+
+/** As its label says. */
+export function componentOf({ spec }: Workload): string | undefined {
+  return spec.template.metadata.labels['app.kubernetes.io/component'];
+}
+
+/** @throws Error when there is none of that kind; the node role is what DaemonSet means when nothing else is said */
+export function workload(
+  objects: readonly KubernetesObject[],
+  kind: 'Deployment' | 'DaemonSet',
+  component: Component = kind === 'Deployment' ? 'controller' : 'node',
+): Workload {
+  const found = workloadsOf(objects).find((one) => one.kind === kind && componentOf(one) === component);
+  if (found === undefined) throw new Error(`there is no ${kind} ${component}`);
   return found;
 }
 
-/** The container of that name; `kayal` is the role itself. */
+/** The container of that name; `kayal` is the role itself, `mounter` the one that runs no role. */
 export function container(of: Workload, name: string): Container | undefined {
   return of.spec.template.spec.containers.find((one) => one.name === name);
 }

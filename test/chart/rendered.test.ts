@@ -16,7 +16,7 @@ import {
   valuesFiles,
   type KubernetesObject,
 } from './helm.js';
-import { container, workloadsOf } from './pods.js';
+import { componentOf, container, workloadsOf } from './pods.js';
 
 beforeAll(ensureHelm, BUILD_TIMEOUT_MS);
 
@@ -47,6 +47,7 @@ describe.each(await valuesFiles())('%s', (file) => {
     const { data } = v.parse(v.looseObject({ data: v.object({ 'config.yaml': v.string() }) }), map);
     expect(parseConfig(data['config.yaml'], 'config.yaml').installation).toBe('ci');
     for (const one of workloadsOf(objects)) {
+      if (componentOf(one) === 'mounter') continue;
       const command = parseCommandLine(container(one, 'kayal')?.args ?? [], { KAYAL_NODE_ID: 'node-1' });
       expect(command.kind).toBe(one.kind === 'Deployment' ? 'controller' : 'node');
     }
@@ -69,7 +70,7 @@ describe.each(await valuesFiles())('%s', (file) => {
       for (const { name, securityContext, resources } of one.spec.template.spec.containers) {
         expect({ name, isReadOnly: securityContext.readOnlyRootFilesystem }).toEqual({ name, isReadOnly: true });
         expect([name, ...Object.keys(resources.requests).sort()]).toEqual([name, 'cpu', 'memory']);
-        if (name === 'kayal') continue;
+        if (name === 'kayal' || name === 'mounter') continue;
         expect({ name, securityContext }).toMatchObject({
           name,
           securityContext: {

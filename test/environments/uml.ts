@@ -41,7 +41,7 @@ function initScript({ directory, command, cwd, env, bricks }: UmlOptions): strin
     'mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev',
     ...TMPFS.map((path) => `if [ -d ${path} ]; then mount -t tmpfs -o mode=1777 tmpfs ${path}; fi`),
     'ip link set lo up',
-    'insmod "/usr/lib/uml/modules/$(uname -r)/kernel/fs/fuse/fuse.ko"',
+    'for module in fs/fuse/fuse drivers/block/loop; do insmod "/usr/lib/uml/modules/$(uname -r)/kernel/$module.ko"; done',
     ...bricks.map(({ mountPoint }, index) => `mount -o prjquota,noatime ${device(index)} ${quote(mountPoint)}`),
     'grep -q prjquota /proc/mounts || echo "no project quota"',
     `cd ${quote(cwd)}`,

@@ -80,7 +80,7 @@ describe('controller', () => {
     await remove(volume?.volume_id ?? '');
   });
 
-  it('refuses a limit below what is required, block access, and content it cannot make', async () => {
+  it('refuses a limit below what is required, a block device for several nodes, and content it cannot make', async () => {
     const call = (wish: object) =>
       driver.client.controller.CreateVolume({ ...createRequest('bad', { parameters: { pool: 'dir' } }), ...wish });
     await expectStatus(
@@ -90,9 +90,9 @@ describe('controller', () => {
     );
     await expectStatus(call({ volume_capabilities: [] }), 'INVALID_ARGUMENT', /no volume_capabilities/);
     await expectStatus(
-      call({ volume_capabilities: [{ block: {}, access_mode: { mode: 'SINGLE_NODE_WRITER' } }] }),
+      call({ volume_capabilities: [{ block: {}, access_mode: { mode: 'MULTI_NODE_MULTI_WRITER' } }] }),
       'INVALID_ARGUMENT',
-      /block access/,
+      /access mode MULTI_NODE_MULTI_WRITER is not possible/,
     );
     await expectStatus(
       call({ volume_content_source: { snapshot: { snapshot_id: 's' } } }),
@@ -106,7 +106,7 @@ describe('controller', () => {
       driver.client.controller.CreateVolume(createRequest('pools', { parameters }));
     await expectStatus(call({}), 'INVALID_ARGUMENT', /parameter pool: is missing.*dir, small/);
     await expectStatus(call({ pool: 'fast' }), 'INVALID_ARGUMENT', /fast is unknown; pools are dir, small/);
-    await expectStatus(call({ pool: 'dir', kind: 'x' }), 'INVALID_ARGUMENT', /known are pool, pathPattern/);
+    await expectStatus(call({ pool: 'dir', kind: 'x' }), 'INVALID_ARGUMENT', /known are pool, volumeType/);
   });
 
   it('takes the roomiest of several pools, and finds the volume there again', async () => {
@@ -251,10 +251,19 @@ describe('controller', () => {
 
   it('answers DeleteVolume of what it does not know with OK, and touches nothing', async () => {
     const before = await readdir(pool.path);
-    for (const handle of ['fake', 'dir/none', 'nowhere/x', 'dir/../../etc', `dir/${'x'.repeat(200)}`])
-      await remove(handle);
+    for (const handle of ['fake', 'dir/none', 'dir/../../etc', `dir/${'x'.repeat(200)}`]) await remove(handle);
     expect(await readdir(pool.path)).toEqual(before);
     await expectStatus(driver.client.controller.DeleteVolume({ volume_id: '' }), 'INVALID_ARGUMENT', /volume_id/);
+  });
+
+  it('does not say that what lies in a pool it does not know is deleted', async () => {
+    const { controller } = driver.client;
+    await expectStatus(controller.DeleteVolume({ volume_id: 'gone/x' }), 'FAILED_PRECONDITION', /pool gone is not in/);
+    await expectStatus(
+      controller.DeleteSnapshot({ snapshot_id: 'gone/x' }),
+      'FAILED_PRECONDITION',
+      /pool gone is not in/,
+    );
   });
 
   it('expands, and never shrinks', async () => {

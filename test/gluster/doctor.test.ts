@@ -1,41 +1,26 @@
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { recordPath } from '../../src/volumes/records/layout.js';
-import { Driver, driverPaths } from '../lib/driver.js';
+import type { Driver } from '../lib/driver.js';
 import { kayal } from '../lib/kayal.js';
-import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
 import { setQuotaLimit } from '../lib/managed-pool.js';
+import { startOpen } from '../lib/open-driver.js';
 import { MiB, claimParameters, createRequest, retried } from '../lib/requests.js';
+import { twoPools, type TwoPools } from '../lib/two-pools.js';
 
 describe('kayal doctor', () => {
-  let directory: string;
-  let pool: LoopDirectory;
+  let pools: TwoPools;
   let driver: Driver;
 
-  const start = async (): Promise<void> => {
-    driver = await Driver.start({
-      directory,
-      pools: [
-        { name: 'dir', type: 'directory', path: pool.path, shared: true, quota: 'none' },
-        { name: 'fast', type: 'managed', replica: 1, bricks: [join(directory, 'brick')], quota: 'gluster' },
-      ],
-    });
-    await retried(() => driver.client.controller.GetCapacity({ parameters: { pool: 'fast' } }));
-    await retried(() => driver.client.controller.GetCapacity({ parameters: { pool: 'dir' } }));
-  };
-
   beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'doctor-'));
-    await mkdir(join(directory, 'brick'));
-    pool = await loopDirectory(directory, 'pool', 64);
-    await start();
+    pools = await twoPools('doctor-');
+    driver = await startOpen(pools.options);
   });
 
   afterAll(async () => {
     await driver?.stop();
-    await pool?.remove();
+    await pools?.remove();
   });
 
   const create = async (name: string, parameters: Record<string, string>): Promise<string> => {
@@ -46,7 +31,7 @@ describe('kayal doctor', () => {
   };
   const remove = (handle: string) => retried(() => driver.client.controller.DeleteVolume({ volume_id: handle }));
   const doctor = async (poolName: string, ...flags: string[]): Promise<{ code: number | undefined; text: string }> => {
-    const { code, stdout, stderr } = await kayal(directory, ['doctor', '--pool', poolName, ...flags]);
+    const { code, stdout, stderr } = await kayal(pools.directory, ['doctor', '--pool', poolName, ...flags]);
     return { code, text: `${stdout}${stderr}` };
   };
   const problems = (text: string): string[] => text.split('\n').filter((line) => line.startsWith('PROBLEM'));
@@ -64,11 +49,11 @@ describe('kayal doctor', () => {
   it('finds records without data, data without a record, and a damaged record; repair leaves all of them alone', async () => {
     const lost = await create('lost', { pool: 'dir' });
     await create('torn', { pool: 'dir' });
-    await rename(join(pool.path, lost), join(pool.path, 'lost-data'));
-    await mkdir(join(pool.path, 'volumes/aa/foreign'), { recursive: true });
-    await writeFile(join(pool.path, 'volumes/aa/foreign/file'), 'precious');
-    const record = await readFile(join(pool.path, recordPath('torn')));
-    await writeFile(join(pool.path, recordPath('torn')), record.subarray(0, 50));
+    await rename(join(pools.path, lost), join(pools.path, 'lost-data'));
+    await mkdir(join(pools.path, 'volumes/aa/foreign'), { recursive: true });
+    await writeFile(join(pools.path, 'volumes/aa/foreign/file'), 'precious');
+    const record = await readFile(join(pools.path, recordPath('torn')));
+    await writeFile(join(pools.path, recordPath('torn')), record.subarray(0, 50));
 
     for (const flags of [[], ['--repair']]) {
       const { code, text } = await doctor('dir', ...flags);
@@ -79,10 +64,10 @@ describe('kayal doctor', () => {
         expect.stringMatching(/volumes\/aa\/foreign belongs to no volume and is counted nowhere/) as string,
       ]);
     }
-    expect(await readFile(join(pool.path, 'volumes/aa/foreign/file'), 'utf8')).toBe('precious');
-    await writeFile(join(pool.path, recordPath('torn')), record);
-    await rename(join(pool.path, 'lost-data'), join(pool.path, lost));
-    await rm(join(pool.path, 'volumes/aa/foreign'), { recursive: true });
+    expect(await readFile(join(pools.path, 'volumes/aa/foreign/file'), 'utf8')).toBe('precious');
+    await writeFile(join(pools.path, recordPath('torn')), record);
+    await rename(join(pools.path, 'lost-data'), join(pools.path, lost));
+    await rm(join(pools.path, 'volumes/aa/foreign'), { recursive: true });
     const { text } = await doctor('dir');
     expect(problems(text)).toEqual([]);
     await remove('dir/lost');
@@ -91,12 +76,12 @@ describe('kayal doctor', () => {
   it('repairs the mirror of the paths, through the controller', async () => {
     const claim = claimParameters('n', 'c', 'pv');
     const path = await create('mirrored', { pool: 'dir', pathPattern: 'team/${pvc.metadata.name}', ...claim });
-    const mark = join(pool.path, '.kayal/paths', path, '.volume');
+    const mark = join(pools.path, '.kayal/paths', path, '.volume');
     await rm(mark);
-    const stale = join(pool.path, '.kayal/paths/left/over/.volume');
+    const stale = join(pools.path, '.kayal/paths/left/over/.volume');
     await mkdir(dirname(stale), { recursive: true });
     await writeFile(stale, 'gone\n');
-    await mkdir(join(pool.path, '.kayal/paths/empty/one'), { recursive: true });
+    await mkdir(join(pools.path, '.kayal/paths/empty/one'), { recursive: true });
 
     const before = await doctor('dir');
     expect(problems(before.text)).toEqual([
@@ -110,14 +95,13 @@ describe('kayal doctor', () => {
     expect(after.code).toBe(0);
     expect(await readFile(mark, 'utf8')).toBe('mirrored\n');
     await expect(stat(dirname(dirname(stale)))).rejects.toThrow('ENOENT');
-    await expect(stat(join(pool.path, '.kayal/paths/empty'))).rejects.toThrow('ENOENT');
+    await expect(stat(join(pools.path, '.kayal/paths/empty'))).rejects.toThrow('ENOENT');
     await remove('dir/mirrored');
   });
 
   it('finds limits that are not those on record, and sets them again', async () => {
     const path = await create('limited', { pool: 'fast' });
-    const mount = join(driverPaths(directory).stateDir, 'control/fast/mnt');
-    await setQuotaLimit(join(mount, path), BigInt(64 * MiB));
+    await setQuotaLimit(join(pools.controlMount, path), BigInt(64 * MiB));
     const before = await doctor('fast');
     expect(problems(before.text)).toEqual([
       expect.stringMatching(
@@ -133,13 +117,13 @@ describe('kayal doctor', () => {
   it('finishes a deletion that was cut off, itself, while no controller runs', async () => {
     await create('half', { pool: 'dir' });
     await driver.stop();
-    const file = join(pool.path, recordPath('half'));
+    const file = join(pools.path, recordPath('half'));
     const deletedAt = new Date(Date.now() - 2 * 60 * 60 * 1000).toISOString();
     const name = `half-${deletedAt.replaceAll(/[^0-9]/g, '')}`;
     const record = JSON.parse(await readFile(file, 'utf8')) as object;
     await writeFile(file, JSON.stringify({ ...record, state: 'deleting', deletedAt, movedTo: `.kayal/trash/${name}` }));
-    await mkdir(join(pool.path, '.kayal/trash/old-20200101000000000'));
-    await mkdir(join(pool.path, '.kayal/trash/old-20200101000000000/data'));
+    await mkdir(join(pools.path, '.kayal/trash/old-20200101000000000'));
+    await mkdir(join(pools.path, '.kayal/trash/old-20200101000000000/data'));
 
     const before = await doctor('dir');
     expect(problems(before.text)).toEqual([
@@ -151,7 +135,7 @@ describe('kayal doctor', () => {
     expect(problems(after.text)).toEqual([]);
     expect(after.code).toBe(0);
     await expect(stat(file)).rejects.toThrow('ENOENT');
-    expect(await readdir(join(pool.path, '.kayal/trash'))).toEqual([]);
-    await start();
+    expect(await readdir(join(pools.path, '.kayal/trash'))).toEqual([]);
+    driver = await startOpen(pools.options);
   });
 });

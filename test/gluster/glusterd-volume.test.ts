@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Driver, driverPaths } from '../lib/driver.js';
+import { fillWithFiles } from '../lib/fill-with-files.js';
 import { Glusterd } from '../lib/glusterd.js';
+import { publishNew } from '../lib/published-volume.js';
 import { MiB, SHARED, createRequest, expectStatus, retried } from '../lib/requests.js';
 import { mustRun, runCommand } from '../lib/run-command.js';
 import { waitFor } from '../lib/wait.js';
@@ -88,6 +90,16 @@ describe('pool of type gluster', () => {
     expect((await stat(join(target_path, 'f'))).size).toBeLessThan((64 + 8) * MiB);
     await driver.client.node.NodeUnpublishVolume({ volume_id: 'ext/vol', target_path });
     await driver.client.node.NodeUnstageVolume({ volume_id: 'ext/vol', staging_target_path });
+  });
+
+  it('stops a writer at the number of files', async () => {
+    const volume = await publishNew(driver, 'counted', { sizeMiB: 64, parameters: { inodeLimit: '30' } });
+    const { files, error } = await fillWithFiles(volume.path);
+    expect(error).toMatch(/Disk quota exceeded/);
+    expect(files).toBeGreaterThanOrEqual(29);
+    expect(files).toBeLessThanOrEqual(31);
+    await volume.unpublish();
+    await retried(() => driver.client.controller.DeleteVolume({ volume_id: volume.handle }));
   });
 
   it('is unavailable while the volume is stopped, says so, and comes back', async () => {

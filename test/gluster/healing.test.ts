@@ -7,6 +7,7 @@ import { readMountinfo } from '../../src/linux/mountinfo.js';
 import { Container } from '../lib/container.js';
 import { Driver, driverPaths } from '../lib/driver.js';
 import { removeLeftovers } from '../lib/leftovers.js';
+import { servedMetrics } from '../lib/metrics.js';
 import { SHARED, createRequest, retried } from '../lib/requests.js';
 import { mustRun } from '../lib/run-command.js';
 import { sleep, waitFor } from '../lib/wait.js';
@@ -61,19 +62,15 @@ describe('healing', () => {
 
   /** Waits until every container's attempts succeed again; the milliseconds from `at` to the last one's first success. */
   const allWork = async (at: number): Promise<number> => {
-    const back = await waitFor(
-      'all containers to work again',
-      () => {
-        const firsts = Object.values(containers).map((container) => {
-          const after = container.since(at);
-          const lastError = after.findLastIndex(({ ok }) => !ok);
-          // Half a second of nothing but success.
-          return after.length - lastError > 25 ? after[lastError + 1]?.at : undefined;
-        });
-        return firsts.every((first) => first !== undefined) ? Math.max(...firsts) - at : undefined;
-      },
-      { timeoutMs: 30_000 },
-    );
+    const back = await waitFor('all containers to work again', () => {
+      const firsts = Object.values(containers).map((container) => {
+        const after = container.since(at);
+        const lastError = after.findLastIndex(({ ok }) => !ok);
+        // Half a second of nothing but success.
+        return after.length - lastError > 25 ? after[lastError + 1]?.at : undefined;
+      });
+      return firsts.every((first) => first !== undefined) ? Math.max(...firsts) - at : undefined;
+    });
     return Math.round(back);
   };
 
@@ -142,7 +139,10 @@ describe('healing', () => {
     containers = Object.fromEntries(started);
     // The driver looks at what is nested in volumes from time to time.
     await waitFor('the driver to know the nested mounts', async () => {
-      const known = await readFile(join(driverPaths(directory).stateDir, 'nested-mounts.json'), 'utf8').catch(() => '');
+      const known = await readFile(
+        join(driverPaths(directory).kubeletDir, 'plugins/csi.kayal.storage/nested-mounts.json'),
+        'utf8',
+      ).catch(() => '');
       return ['nested/data/cache', 'file/data/sub'].every((name) => known.includes(name)) ? true : undefined;
     });
   }, 120_000);
@@ -267,11 +267,8 @@ describe('healing', () => {
   });
 
   it('counts it', async () => {
-    const log = await readFile(driverPaths(directory).log, 'utf8');
-    const addresses = log.matchAll(/"metrics":"([^"]+)"/g);
-    const address = [...addresses].at(-1)?.[1];
     const text = await waitFor('the pool to answer again', async () => {
-      const metrics = await (await fetch(`http://${address}/metrics`)).text();
+      const metrics = await servedMetrics(driverPaths(directory).log);
       return metrics.includes('kayal_client_mount_up{pool="lagoon"} 1') ? metrics : undefined;
     });
     expect(text).toMatch(/kayal_client_heals_total\{pool="lagoon",result="healed"\} 1/);

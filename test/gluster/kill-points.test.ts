@@ -1,119 +1,134 @@
-import { mkdtemp, readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Driver } from '../lib/driver.js';
+import { expectFenceEmpty } from '../lib/fence.js';
+import { KillableDriver } from '../lib/killable-driver.js';
 import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
+import { availableBytes } from '../lib/open-driver.js';
+import { directoryPool, singleBrickPool } from '../lib/pool-configs.js';
 import { MiB, claimParameters, createRequest, retried } from '../lib/requests.js';
 import { waitFor } from '../lib/wait.js';
 
-/** kill -9 before and after every state-changing system call of create, expand and delete; then a retry. */
-describe('kill -9 between any two steps', () => {
-  let directory: string;
-  let pool: LoopDirectory;
-  let driver: Driver;
-  let faults: string;
+const POOL = 'lagoon';
+const HANDLE = `${POOL}/v`;
 
-  const start = async (): Promise<void> => {
-    driver = await Driver.start({
-      directory,
-      role: 'controller',
-      pools: [{ name: 'dir', type: 'directory', path: pool.path, shared: true, quota: 'none' }],
-      env: { KAYAL_FAULT_POINTS: faults },
-      logLevel: 'info',
-    });
-    await retried(() => driver.client.controller.GetCapacity({}));
-  };
-  const capacity = async (): Promise<number> =>
-    Number((await retried(() => driver.client.controller.GetCapacity({}))).available_capacity);
-  const isEmpty = async (path: string): Promise<boolean> => (await readdir(join(pool.path, path))).length === 0;
+interface Kind {
+  readonly type: 'directory' | 'managed';
+  readonly poolMiB: number;
+  readonly volumeMiB: number;
+  /** What the filesystem keeps of what was deleted: GlusterFS never removes the directories of .glusterfs. */
+  readonly slackMiB: number;
+  /** Points of each call that are visited at the most. */
+  readonly most: number | undefined;
+}
+
+const KINDS: readonly Kind[] = [
+  { type: 'directory', poolMiB: 64, volumeMiB: 8, slackMiB: 1, most: undefined },
+  { type: 'managed', poolMiB: 512, volumeMiB: 64, slackMiB: 24, most: 7 },
+];
+
+/** kill -9 before and after state-changing system calls of create, expand and delete; then a retry. */
+describe.each(KINDS)('kill -9 between two steps on a $type pool', ({ type, poolMiB, volumeMiB, slackMiB, most }) => {
+  let directory: string;
+  let disk: LoopDirectory;
+  /** Where the pool's files are, past GlusterFS. */
+  let root: string;
+  let driver: KillableDriver;
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'kill-'));
-    faults = join(directory, 'faults');
-    pool = await loopDirectory(directory, 'pool', 64);
-    await start();
+    disk = await loopDirectory(directory, 'disk', poolMiB);
+    root = type === 'directory' ? disk.path : join(disk.path, 'brick');
+    const pool =
+      type === 'directory' ? directoryPool(POOL, root) : await singleBrickPool(disk.path, POOL, { quota: 'gluster' });
+    driver = await KillableDriver.start({
+      directory,
+      role: type === 'directory' ? 'controller' : 'all',
+      pools: [pool],
+    });
   });
 
   afterAll(async () => {
-    await driver?.kill();
-    await pool?.remove();
+    await driver?.stop();
+    await disk?.remove();
   });
 
-  /** Nothing is left of any volume, and all of the pool can be promised again. */
-  const expectNothingLeft = async (available: number): Promise<void> => {
-    await waitFor('the trash to be purged', async () => ((await isEmpty('.kayal/trash')) ? true : undefined));
-    for (const bucket of await readdir(join(pool.path, '.kayal/volumes'))) {
-      expect(await readdir(join(pool.path, '.kayal/volumes', bucket))).toEqual([]);
-    }
-    expect(await isEmpty('.kayal/paths')).toBe(true);
-    await expect(stat(join(pool.path, 'team'))).rejects.toThrow('ENOENT');
-    const leases = await readdir(join(pool.path, '.kayal/leases'));
-    const fences = leases.filter((name) => name !== 'controller.json');
-    expect(fences).toHaveLength(1);
-    expect(
-      (await readdir(join(pool.path, '.kayal/leases', fences[0] ?? ''))).filter((name) => name !== 'tmp-lease'),
-    ).toEqual([]);
-    expect(Math.abs((await capacity()) - available)).toBeLessThan(MiB);
+  const isEmpty = async (path: string): Promise<boolean> => (await readdir(join(root, path))).length === 0;
+  const available = (): Promise<number> => availableBytes(driver, POOL);
+  /** Waits, as a promise is given back a moment after its files are gone; one that is lost never is. */
+  const expectPromised = async (before: number, mebibytes: number): Promise<void> => {
+    await waitFor(`${mebibytes} MiB to be promised, no more and no less`, async () =>
+      Math.abs(before - (await available()) - mebibytes * MiB) < slackMiB * MiB ? true : undefined,
+    );
   };
 
-  /** Runs `call` with a kill at the n-th point. @returns false when it ended before that point */
-  const killedAt = async (n: number, call: () => Promise<unknown>): Promise<boolean> => {
-    await writeFile(faults, String(n));
-    const answered = await call().then(
-      () => true,
-      () => false,
-    );
-    const left = Number(await readFile(faults, 'utf8'));
-    await writeFile(faults, '');
-    if (left > 0 && answered) return false;
-    if (left > 0) throw new Error(`the call failed without a kill (point ${n}, left ${left})`);
-    await driver.kill();
-    await start();
-    return true;
+  /** Nothing is left of any volume, and all of the pool can be promised again. */
+  const expectNothingLeft = async (before: number): Promise<void> => {
+    await waitFor('the trash to be purged', async () => ((await isEmpty('.kayal/trash')) ? true : undefined));
+    for (const bucket of await readdir(join(root, '.kayal/volumes'))) {
+      expect(await readdir(join(root, '.kayal/volumes', bucket))).toEqual([]);
+    }
+    expect(await isEmpty('.kayal/paths')).toBe(true);
+    await expect(stat(join(root, 'team'))).rejects.toThrow('ENOENT');
+    await expectFenceEmpty(root);
+    await expectPromised(before, 0);
   };
 
   it('leaves nothing that the next call does not finish, and promises no byte twice', async () => {
-    const available = await capacity();
+    const before = await available();
     const parameters = {
       pathPattern: '${pvc.metadata.namespace}/${pvc.metadata.name}',
       ...claimParameters('team', 'data', 'pv'),
     };
-    const create = () => driver.client.controller.CreateVolume(createRequest('v', { sizeMiB: 8, parameters }));
+    const create = () => driver.client.controller.CreateVolume(createRequest('v', { sizeMiB: volumeMiB, parameters }));
+    const larger = volumeMiB * 1.5;
     const expand = () =>
       driver.client.controller.ControllerExpandVolume({
-        volume_id: 'dir/v',
-        capacity_range: { required_bytes: 12 * MiB },
+        volume_id: HANDLE,
+        capacity_range: { required_bytes: larger * MiB },
       });
-    const remove = () => driver.client.controller.DeleteVolume({ volume_id: 'dir/v' });
-    const visited = { create: 0, expand: 0, delete: 0 };
+    const remove = () => driver.client.controller.DeleteVolume({ volume_id: HANDLE });
 
-    for (let n = 1; await killedAt(n, create); n++) {
-      visited.create++;
-      await retried(create);
-      expect(Math.abs(available - (await capacity()) - 8 * MiB)).toBeLessThan(MiB);
-      await retried(remove);
-      await expectNothingLeft(available);
+    const created = await driver.killEverywhere({
+      call: create,
+      check: async () => {
+        await retried(create);
+        await expectPromised(before, volumeMiB);
+        await retried(remove);
+        await expectNothingLeft(before);
+      },
+      most,
+    });
+    await retried(create);
+    const expanded = await driver.killEverywhere({
+      call: expand,
+      check: async () => {
+        expect((await retried(expand)).capacity_bytes).toBe(String(larger * MiB));
+        await expectPromised(before, larger);
+        await retried(remove);
+        await retried(create);
+      },
+      most,
+    });
+    const removed = await driver.killEverywhere({
+      call: remove,
+      check: async () => {
+        await retried(remove);
+        await expectNothingLeft(before);
+        await retried(create);
+      },
+      most,
+    });
+    await retried(remove);
+    await expectNothingLeft(before);
+
+    const figures = { create: created, expand: expanded, delete: removed };
+    const texts = Object.entries(figures).map(([name, { visited, all }]) => `${visited} of ${all} points of ${name}`);
+    console.log(`${type}: kill -9 at ${texts.join(', ')}`);
+    for (const [name, { visited, all }] of Object.entries(figures)) {
+      expect(all).toBeGreaterThan(name === 'expand' ? 8 : 20);
+      expect(visited).toBeGreaterThan(most === undefined && name !== 'expand' ? 10 : 3);
     }
-    for (let n = 1; await killedAt(n, expand); n++) {
-      visited.expand++;
-      expect((await retried(expand)).capacity_bytes).toBe(String(12 * MiB));
-      expect(Math.abs(available - (await capacity()) - 12 * MiB)).toBeLessThan(MiB);
-      await retried(remove);
-      await retried(create);
-    }
-    for (let n = 1; await killedAt(n, remove); n++) {
-      visited.delete++;
-      await retried(remove);
-      await expectNothingLeft(available);
-      await retried(create);
-    }
-    await expectNothingLeft(available);
-    console.log(
-      `kill -9 at ${visited.create} points of create, ${visited.expand} of expand, ${visited.delete} of delete`,
-    );
-    expect(visited.create).toBeGreaterThan(20);
-    expect(visited.expand).toBeGreaterThan(8);
-    expect(visited.delete).toBeGreaterThan(20);
   }, 600_000);
 });

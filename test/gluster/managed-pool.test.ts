@@ -164,10 +164,10 @@ describe('managed pool', () => {
       timed('restart of an adopted brick', () => restarted(pool, 0, oldPid)),
       timed('restart of an adopted quotad', () => anotherQuotad(bench.state('orphan'), oldQuotad)),
     ]);
-    // Their namespaces were made while the client was mounted, and must not hold on to its mount.
+    // Their namespaces were made while the client was mounted, and must not hold on to its mount: it would be killed after 5 s.
     const started = performance.now();
     await client.stop();
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(performance.now() - started).toBeLessThan(4_500);
   });
 
   it('restarts what runs with an old volfile when the configuration changed, and leaves the rest', async () => {

@@ -1,46 +1,28 @@
-import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { recordPath } from '../../src/volumes/records/layout.js';
 import { parseRecord, type VolumeRecord } from '../../src/volumes/records/record.js';
 import { Driver, driverPaths } from '../lib/driver.js';
-import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
+import { KillableDriver } from '../lib/killable-driver.js';
 import { writeMiB } from '../lib/managed-pool.js';
 import { SHARED, createRequest, expectStatus, retried } from '../lib/requests.js';
+import { twoPools, type TwoPools } from '../lib/two-pools.js';
 import { waitFor } from '../lib/wait.js';
 
 /** What a VolumeAttributesClass changes, and the condition that softLimitPercent decides. */
 describe('mutable parameters', () => {
-  let directory: string;
-  let pool: LoopDirectory;
-  let faults: string;
-  let driver: Driver;
-
-  const start = async (): Promise<void> => {
-    driver = await Driver.start({
-      directory,
-      pools: [
-        { name: 'dir', type: 'directory', path: pool.path, shared: true, quota: 'none' },
-        { name: 'fast', type: 'managed', replica: 1, bricks: [join(directory, 'brick')], quota: 'gluster' },
-      ],
-      env: { KAYAL_FAULT_POINTS: faults },
-    });
-    await retried(() => driver.client.controller.GetCapacity({ parameters: { pool: 'fast' } }));
-    await retried(() => driver.client.controller.GetCapacity({ parameters: { pool: 'dir' } }));
-  };
+  let pools: TwoPools;
+  let driver: KillableDriver;
 
   beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'modify-'));
-    faults = join(directory, 'faults');
-    await mkdir(join(directory, 'brick'));
-    pool = await loopDirectory(directory, 'pool', 64);
-    await start();
+    pools = await twoPools('modify-');
+    driver = await KillableDriver.start(pools.options);
   });
 
   afterAll(async () => {
     await driver?.stop();
-    await pool?.remove();
+    await pools?.remove();
   });
 
   const create = (name: string, poolName: string, mutable: Record<string, string> = {}) =>
@@ -53,7 +35,7 @@ describe('mutable parameters', () => {
   const modify = (handle: string, mutable: Record<string, string>) =>
     driver.client.controller.ControllerModifyVolume({ volume_id: handle, mutable_parameters: mutable });
   const record = async (id: string): Promise<VolumeRecord> =>
-    parseRecord(id, await readFile(join(pool.path, recordPath(id)), 'utf8'));
+    parseRecord(id, await readFile(join(pools.path, recordPath(id)), 'utf8'));
   const remove = (handle: string) => retried(() => driver.client.controller.DeleteVolume({ volume_id: handle }));
 
   it('are taken at creation, before those of the StorageClass, and do not make another volume of it', async () => {
@@ -63,7 +45,7 @@ describe('mutable parameters', () => {
     expect(await record('made')).toMatchObject({ onDelete: 'retain', softLimitPercent: 70 });
     await modify('dir/made', { onDelete: 'delete' });
     await remove('dir/made');
-    await expect(stat(join(pool.path, recordPath('made')))).rejects.toThrow('ENOENT');
+    await expect(stat(join(pools.path, recordPath('made')))).rejects.toThrow('ENOENT');
   });
 
   it('are changed later, one by one; the same again writes nothing', async () => {
@@ -71,12 +53,12 @@ describe('mutable parameters', () => {
     await modify('dir/later', { onDelete: 'archive' });
     await modify('dir/later', { softLimitPercent: '50' });
     expect(await record('later')).toMatchObject({ onDelete: 'archive', softLimitPercent: 50, state: 'ready' });
-    const before = await stat(join(pool.path, recordPath('later')));
+    const before = await stat(join(pools.path, recordPath('later')));
     await modify('dir/later', { onDelete: 'archive', softLimitPercent: '50' });
     await modify('dir/later', {});
-    expect((await stat(join(pool.path, recordPath('later')))).ino).toBe(before.ino);
+    expect((await stat(join(pools.path, recordPath('later')))).ino).toBe(before.ino);
     await remove('dir/later');
-    expect(await readdir(join(pool.path, '.kayal/archive'))).toHaveLength(1);
+    expect(await readdir(join(pools.path, '.kayal/archive'))).toHaveLength(1);
   });
 
   it('are refused when they are unknown, wrong, or of a volume that does not exist', async () => {
@@ -98,8 +80,9 @@ describe('mutable parameters', () => {
     const condition = async () =>
       (await driver.client.controller.ControllerGetVolume({ volume_id: handle })).status?.volume_condition;
     expect(await condition()).toMatchObject({ abnormal: false });
-    const mount = join(driverPaths(directory).stateDir, 'control/fast/mnt');
-    expect(await writeMiB(join(mount, volume?.volume_context['path'] ?? '', 'file'), 5)).toMatchObject({ ok: true });
+    expect(await writeMiB(join(pools.controlMount, volume?.volume_context['path'] ?? '', 'file'), 5)).toMatchObject({
+      ok: true,
+    });
     expect(await condition()).toMatchObject({ abnormal: false });
     await modify(handle, { softLimitPercent: '50' });
     expect(await condition()).toMatchObject({
@@ -115,7 +98,7 @@ describe('mutable parameters', () => {
   it('entries that wait to be healed are a condition of the volumes of their pool alone, on both sides', async () => {
     await create('healing', 'fast');
     await create('apart', 'dir');
-    const { kubeletDir } = driverPaths(directory);
+    const { kubeletDir } = driverPaths(pools.directory);
     const staging_target_path = join(kubeletDir, 'staging');
     const target_path = join(kubeletDir, 'pods/p/mount');
     const place = { volume_id: 'fast/healing', volume_capability: SHARED, staging_target_path };
@@ -124,7 +107,7 @@ describe('mutable parameters', () => {
     await retried(() => driver.client.node.NodeStageVolume(place));
     await retried(() => driver.client.node.NodePublishVolume({ ...place, target_path }));
 
-    const index = join(directory, 'brick/.glusterfs/indices/xattrop');
+    const index = join(pools.directory, 'brick/.glusterfs/indices/xattrop');
     await mkdir(index, { recursive: true });
     const entry = join(index, '5f9cd5a4-2c1c-4e5e-9c1f-4d2c8a0b1e11');
     await writeFile(entry, '');
@@ -138,22 +121,16 @@ describe('mutable parameters', () => {
         (condition) => (condition?.abnormal === true ? condition.message : undefined),
       );
     };
-    const abnormal = await waitFor(
-      'the entry to be told of',
-      async () => {
-        const answers = await look();
-        return answers.every((message) => message !== undefined) ? answers : undefined;
-      },
-      { timeoutMs: 30_000 },
-    );
+    const abnormal = await waitFor('the entry to be told of', async () => {
+      const answers = await look();
+      return answers.every((message) => message !== undefined) ? answers : undefined;
+    });
     for (const message of abnormal) expect(message).toMatch(/^pool fast has 1 entry to heal/);
     const apart = await driver.client.controller.ControllerGetVolume({ volume_id: 'dir/apart' });
     expect(apart.status?.volume_condition).toMatchObject({ abnormal: false });
     await rm(entry);
-    await waitFor(
-      'the volume to be well again',
-      async () => ((await look()).every((message) => message === undefined) ? true : undefined),
-      { timeoutMs: 30_000 },
+    await waitFor('the volume to be well again', async () =>
+      (await look()).every((message) => message === undefined) ? true : undefined,
     );
     await driver.client.node.NodeUnpublishVolume({ volume_id: 'fast/healing', target_path });
     await driver.client.node.NodeUnstageVolume({ volume_id: 'fast/healing', staging_target_path });
@@ -163,25 +140,20 @@ describe('mutable parameters', () => {
 
   it('are the old ones or the new ones after a kill -9 anywhere, and a retry finishes', async () => {
     await create('killed', 'dir');
-    const changes = ['archive', 'retain'];
-    let visited = 0;
-    for (let n = 1; ; n++) {
-      const wanted = changes[n % 2] ?? '';
-      const before = (await record('killed')).onDelete;
-      await writeFile(faults, String(n));
-      const answered = await modify('dir/killed', { onDelete: wanted }).then(
-        () => true,
-        () => false,
-      );
-      await writeFile(faults, '');
-      if (answered && driver.isRunning) break;
-      visited++;
-      expect([before, wanted]).toContain((await record('killed')).onDelete);
-      await driver.kill();
-      await start();
-      await retried(() => modify('dir/killed', { onDelete: wanted }));
-      expect(await record('killed')).toMatchObject({ onDelete: wanted, state: 'ready' });
-    }
+    const changes = ['archive', 'retain'] as const;
+    let turn = 0;
+    let before = 'delete';
+    const wanted = (): string => changes[turn % 2] ?? '';
+    const { visited } = await driver.killEverywhere({
+      call: () => modify('dir/killed', { onDelete: wanted() }),
+      check: async () => {
+        expect([before, wanted()]).toContain((await record('killed')).onDelete);
+        await retried(() => modify('dir/killed', { onDelete: wanted() }));
+        expect(await record('killed')).toMatchObject({ onDelete: wanted(), state: 'ready' });
+        before = wanted();
+        turn++;
+      },
+    });
     console.log(`kill -9 at ${visited} points of modify`);
     expect(visited).toBeGreaterThan(2);
     await modify('dir/killed', { onDelete: 'delete' });
@@ -191,18 +163,15 @@ describe('mutable parameters', () => {
   it('a pool that is gone is the condition of its volumes, not an error', async () => {
     await create('dark', 'fast');
     await driver.stop();
-    driver = await Driver.start({
-      directory,
-      role: 'controller',
-      pools: [{ name: 'fast', type: 'managed', replica: 1, bricks: [join(directory, 'brick')], quota: 'gluster' }],
-    });
-    const look = () => driver.client.controller.ControllerGetVolume({ volume_id: 'fast/dark' });
+    const fast = pools.options.pools.filter(({ name }) => name === 'fast');
+    const apart = await Driver.start({ ...pools.options, role: 'controller', pools: fast });
+    const look = () => apart.client.controller.ControllerGetVolume({ volume_id: 'fast/dark' });
     expect((await retried(look)).status?.volume_condition).toMatchObject({
       abnormal: true,
       message: expect.stringMatching(/^pool fast is not available: /) as string,
     });
-    await driver.stop();
-    await start();
+    await apart.stop();
+    await driver.restart();
     await remove('fast/dark');
   });
 });

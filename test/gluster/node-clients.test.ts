@@ -28,13 +28,13 @@ describe('client mounts of a node', () => {
     waitFor('the client mount to go', async () => ((await clientMounts()).length === 0 ? true : undefined));
 
   it('go some time after the last publish, not before, and not while pods come and go', async () => {
-    const { release } = await open({ type: 'managed', graceMs: 300 });
+    const { release } = await open({ type: 'managed', graceMs: 1_500 });
     const { handle } = await bench.addVolume('a');
     const target = bench.target('one');
     await bench.stage(handle);
     await bench.publish(handle, { target });
     const pid = await clientPid();
-    await sleep(600);
+    await sleep(2_000);
     expect(await clientMounts()).toHaveLength(1);
     for (let i = 0; i < 5; i++) {
       await bench.unpublish(handle, target);
@@ -81,7 +81,7 @@ describe('client mounts of a node', () => {
     const started = performance.now();
     const stats = await bench.stats(handle, one);
     expect(stats.volume_condition).toMatchObject({ abnormal: true });
-    expect(performance.now() - started).toBeLessThan(6_000);
+    expect(performance.now() - started).toBeLessThan(14_000);
     await bench.publish(handle, { target: two });
     await writeFile(join(two, 'file'), 'x');
     const again = await bench.stats(handle, one);
@@ -120,11 +120,11 @@ describe('client mounts of a node', () => {
       await sleep(1_500);
       const started = performance.now();
       const { volume_condition: condition } = await bench.stats(handle, target);
-      expect(performance.now() - started).toBeLessThan(7_000);
+      expect(performance.now() - started).toBeLessThan(14_000);
       expect(condition).toMatchObject({ abnormal: true, message: expect.stringMatching(/did not answer/) as string });
       await bench.unpublish(handle, target);
       expect(await bench.mountsAt(target)).toEqual([]);
-      expect(performance.now() - started).toBeLessThan(15_000);
+      expect(performance.now() - started).toBeLessThan(40_000);
     } finally {
       process.kill(pid, 'SIGCONT');
     }

@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, readFile, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Driver, driverPaths, writeConfig } from '../lib/driver.js';
 import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
+import { servedMetrics } from '../lib/metrics.js';
 import { publishNew } from '../lib/published-volume.js';
 import { SHARED, createRequest, expectStatus, retried } from '../lib/requests.js';
 import { runCommand } from '../lib/run-command.js';
@@ -105,8 +106,7 @@ describe('kayal all', () => {
   });
 
   it('serves metrics: calls by method and status, volumes and bytes by pool, trash, mounts', async () => {
-    const { metrics } = (await logLines()).find(({ msg }) => msg === 'serving') ?? { metrics: undefined };
-    const text = await (await fetch(`http://${String(metrics)}/metrics`)).text();
+    const text = await servedMetrics(driverPaths(directory).log);
     expect(text).toMatch(/kayal_rpc_calls_total\{method="CreateVolume",code="OK"\} \d/);
     expect(text).toMatch(/kayal_rpc_duration_seconds_bucket\{le="0.01",method="Probe",code="OK"\} \d/);
     expect(text).toMatch(/kayal_pool_open\{pool="one"\} 1/);
@@ -194,6 +194,23 @@ describe('kayal all', () => {
     expect(entries.map(({ volume, status }) => [volume?.volume_id, status?.volume_condition?.abnormal])).toEqual([
       ['two/known', true],
     ]);
+  });
+
+  it('never takes a pool that is not open yet for one that it does not have', async () => {
+    const recordsOf = async (): Promise<string[]> =>
+      (await readdir(join(one.path, '.kayal', 'volumes'), { recursive: true })).filter((name) =>
+        name.endsWith('.json'),
+      );
+    for (let round = 0; round < 3; round++) {
+      await retried(() =>
+        driver.client.controller.CreateVolume(createRequest('early', { parameters: { pool: 'one' } })),
+      );
+      expect(await recordsOf()).toHaveLength(1);
+      await driver.kill();
+      driver = await Driver.start({ directory, pools: [pool('one', one.path), pool('two', two.path)] });
+      await retried(() => driver.client.controller.DeleteVolume({ volume_id: 'one/early' }));
+      expect(await recordsOf()).toEqual([]);
+    }
   });
 
   it('ends with 0 on SIGTERM', async () => {

@@ -1,38 +1,26 @@
-import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { recordPath } from '../../src/volumes/records/layout.js';
-import { Driver } from '../lib/driver.js';
+import { KillableDriver } from '../lib/killable-driver.js';
 import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
+import { directoryPool } from '../lib/pool-configs.js';
 import { createRequest, retried } from '../lib/requests.js';
 import { waitFor } from '../lib/wait.js';
 
-let directory: string;
 let pool: LoopDirectory;
-let faults: string;
-let driver: Driver;
-
-const start = async (): Promise<void> => {
-  driver = await Driver.start({
-    directory,
-    role: 'controller',
-    pools: [{ name: 'dir', type: 'directory', path: pool.path, shared: true, quota: 'none' }],
-    env: { KAYAL_FAULT_POINTS: faults },
-    logLevel: 'info',
-  });
-  await retried(() => driver.client.controller.GetCapacity({}));
-};
+let driver: KillableDriver;
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'purge-kill-'));
-  faults = join(directory, 'faults');
+  const directory = await mkdtemp(join(tmpdir(), 'purge-kill-'));
   pool = await loopDirectory(directory, 'pool', 64);
-  await start();
+  driver = await KillableDriver.start({ directory, role: 'controller', pools: [directoryPool('dir', pool.path)] });
 });
 
 afterAll(async () => {
-  await driver?.kill();
+  await driver?.stop();
   await pool?.remove();
 });
 
@@ -42,21 +30,25 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+const idOf = (onDelete: string): string => `v-${onDelete}`;
+
 /** A volume that was deleted and kept, with a file in it. @returns where its data is */
 const keep = async (onDelete: 'retain' | 'archive'): Promise<string> => {
   const parameters = { onDelete };
-  const { volume } = await retried(() => driver.client.controller.CreateVolume(createRequest('v', { parameters })));
+  const { volume } = await retried(() =>
+    driver.client.controller.CreateVolume(createRequest(idOf(onDelete), { parameters })),
+  );
   const path = volume?.volume_context['path'] ?? '';
   await writeFile(join(pool.path, path, 'file'), 'data');
-  await retried(() => driver.client.controller.DeleteVolume({ volume_id: 'dir/v' }));
+  await retried(() => driver.client.controller.DeleteVolume({ volume_id: `dir/${idOf(onDelete)}` }));
   if (onDelete === 'retain') return path;
   const [entry] = await readdir(join(pool.path, '.kayal/archive'));
   return `.kayal/archive/${entry}`;
 };
 
 /** Nothing may be left of the volume, and never a record `retained` or `archived` without its data. */
-const isGone = async (path: string): Promise<true | undefined> => {
-  const left = [await exists(recordPath('v')), await exists(path)];
+const isGone = async (id: string, path: string): Promise<true | undefined> => {
+  const left = [await exists(recordPath(id)), await exists(path)];
   const trash = await readdir(join(pool.path, '.kayal/trash'));
   return left.includes(true) || trash.length > 0 ? undefined : true;
 };
@@ -64,31 +56,33 @@ const isGone = async (path: string): Promise<true | undefined> => {
 it.each(['retain', 'archive'] as const)(
   'a purge of a volume kept by %s survives a kill -9 at any point',
   async (onDelete) => {
+    const id = idOf(onDelete);
     const tasks = join(pool.path, '.kayal/requests/tasks');
     await mkdir(tasks, { recursive: true });
-    let visited = 0;
-    for (let n = 1; ; n++) {
-      const path = await keep(onDelete);
-      const task = join(tasks, `t${n}.json`);
-      await writeFile(faults, String(n));
+    let path = await keep(onDelete);
+    let task = '';
+    const purge = async (): Promise<void> => {
+      task = join(tasks, `${randomUUID()}.json`);
       // As a command leaves it there: seen whole or not at all.
-      await writeFile(task, JSON.stringify({ task: { kind: 'purge', id: 'v' }, askedAt: new Date().toISOString() }));
-      const done = await waitFor('the purge or the kill', async () => {
-        if (!driver.isRunning) return 'killed';
+      const asked = { task: { kind: 'purge', id }, askedAt: new Date().toISOString() };
+      await writeFile(`${task}.tmp`, JSON.stringify(asked));
+      await rename(`${task}.tmp`, task);
+      await waitFor('the purge', async () => {
+        if (!driver.driver.isRunning) throw new Error('it was killed');
         const isAnswered = (await readFile(task, 'utf8')).includes('"answer"');
-        return isAnswered && (await isGone(path)) === true ? 'purged' : undefined;
+        return isAnswered ? isGone(id, path) : undefined;
       });
-      await writeFile(faults, '');
-      if (done === 'purged') break;
-      visited++;
-      await driver.kill();
-      await start();
-      await waitFor('the purge to be finished', () => isGone(path));
-      await rm(task, { force: true });
-    }
-    if (!driver.isRunning) await start();
+    };
+    const { visited } = await driver.killEverywhere({
+      call: purge,
+      check: async () => {
+        await waitFor('the purge to be finished', () => isGone(id, path));
+        await rm(task, { force: true });
+        path = await keep(onDelete);
+      },
+    });
     console.log(`kill -9 at ${visited} points of a purge (${onDelete})`);
-    expect(visited).toBeGreaterThan(10);
+    expect(visited).toBeGreaterThan(5);
   },
   300_000,
 );

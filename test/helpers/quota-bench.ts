@@ -1,24 +1,16 @@
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Logger } from '../../src/base/logger.js';
 import { GlusterClient } from '../../src/gluster/client.js';
 import { ManagedPool } from '../../src/gluster/managed-pool.js';
 import { IoWorkers } from '../../src/linux/io-workers.js';
+import { quiet } from '../../src/linux/testing.js';
 import { Tree } from '../../src/linux/tree.js';
 import type { ManagedPoolConfig } from '../../src/pools/types.js';
 import type { MechanismName, QuotaMechanism } from '../../src/quota/mechanism.js';
 import { removeLeftovers } from '../lib/leftovers.js';
 
 const POOL = 'lagoon';
-
-const quiet: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => quiet,
-};
 
 export interface QuotaBenchOptions {
   readonly quota: MechanismName;

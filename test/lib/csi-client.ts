@@ -55,7 +55,11 @@ function callsOf<Definition>(client: Client, definition: ServiceDefinition): Cal
 
 /** @param endpoint `unix:///absolute/path` */
 export function connectCsi(endpoint: string): CsiClient {
-  const client = new Client(endpoint, credentials.createInsecure());
+  // A driver that is just starting has no socket yet; grpc-js would wait a second before it looks again.
+  const client = new Client(endpoint, credentials.createInsecure(), {
+    'grpc.initial_reconnect_backoff_ms': 50,
+    'grpc.max_reconnect_backoff_ms': 200,
+  });
   return {
     identity: callsOf<IdentityDefinition>(client, serviceDefinition('csi.v1.Identity')),
     controller: callsOf<ControllerDefinition>(client, serviceDefinition('csi.v1.Controller')),

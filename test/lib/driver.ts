@@ -24,6 +24,10 @@ export interface DriverOptions {
   readonly logLevel?: string | undefined;
   /** HOST:PORT for /metrics. */
   readonly metricsAddress?: string | undefined;
+  /** The directory that the mounter locks. */
+  readonly mounter?: string | undefined;
+  /** A command that becomes the one that follows it; see Confinement. */
+  readonly prefix?: readonly string[] | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** How long to wait for Probe to say ready; default 60 s. */
   readonly readyMs?: number | undefined;
@@ -74,7 +78,9 @@ export class Driver {
     await mkdir(paths.kubeletDir, { recursive: true });
     await writeConfig(directory, options.pools, options.installation);
     const log = openSync(paths.log, 'a');
-    const child = spawn(process.execPath, ['--enable-source-maps', PROGRAM, ...argumentsOf(options)], {
+    const command = [process.execPath, '--enable-source-maps', PROGRAM, ...argumentsOf(options)];
+    const [program = '', ...args] = [...(options.prefix ?? []), ...command];
+    const child = spawn(program, args, {
       env: { ...process.env, ...options.env },
       stdio: ['ignore', log, log],
       detached: true,
@@ -146,6 +152,7 @@ function argumentsOf(options: DriverOptions): readonly string[] {
     'kubelet-dir': paths.kubeletDir,
     'log-level': options.logLevel ?? 'debug',
     ...(options.metricsAddress === undefined ? {} : { 'metrics-address': options.metricsAddress }),
+    ...(options.mounter === undefined ? {} : { mounter: options.mounter }),
   };
   return [options.role ?? 'all', ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])];
 }

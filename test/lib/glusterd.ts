@@ -12,8 +12,9 @@ import { waitFor } from './wait.js';
 export class Glusterd {
   /** Where its volumes are served. */
   readonly host: string;
+  /** Its network namespace. */
+  readonly namespace: string;
   readonly #directory: string;
-  readonly #namespace: string;
   readonly #link: string;
   readonly #daemon: ChildProcess;
 
@@ -26,7 +27,7 @@ export class Glusterd {
   }) {
     this.#directory = options.directory;
     this.host = options.host;
-    this.#namespace = options.namespace;
+    this.namespace = options.namespace;
     this.#link = options.link;
     this.#daemon = options.daemon;
   }
@@ -65,7 +66,7 @@ export class Glusterd {
 
   #run(args: readonly string[]): ReturnType<typeof runCommand> {
     const cli = ['gluster', `--glusterd-sock=${join(this.#directory, 'glusterd.socket')}`, '--mode=script'];
-    return runCommand('ip', ['netns', 'exec', this.#namespace, ...cli, ...args]);
+    return runCommand('ip', ['netns', 'exec', this.namespace, ...cli, ...args]);
   }
 
   /** `gluster …`. @throws Error with what it printed when it fails */
@@ -80,6 +81,11 @@ export class Glusterd {
     return `${this.host}:${join(this.#directory, name)}`;
   }
 
+  /** Pulls the network cable of the host, or puts it back; what runs there goes on. */
+  async cable(state: 'up' | 'down'): Promise<void> {
+    await mustRun('ip', ['link', 'set', this.#link, state]);
+  }
+
   /** Ends glusterd, its bricks and helpers, and its network. */
   async stop(): Promise<void> {
     for (const pid of await this.#pids()) await end(pid);
@@ -89,7 +95,7 @@ export class Glusterd {
       await ended;
     }
     await runCommand('ip', ['link', 'del', this.#link]);
-    await runCommand('ip', ['netns', 'del', this.#namespace]);
+    await runCommand('ip', ['netns', 'del', this.namespace]);
   }
 
   /** Bricks and helpers, by their pid files. */
@@ -117,7 +123,8 @@ async function end(pid: number): Promise<void> {
   );
 }
 
-function managementVolfile(directory: string): string {
+/** For `glusterd -f`: all that it writes lies in the directory. */
+export function managementVolfile(directory: string): string {
   const options = {
     'working-directory': join(directory, 'work'),
     'run-directory': join(directory, 'run'),

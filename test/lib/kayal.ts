@@ -11,6 +11,8 @@ export function kayal(directory: string, args: readonly string[], stdin = ''): P
   const flags = ['--config', config, '--state-dir', stateDir, '--node-id', 'node-1'];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--enable-source-maps', PROGRAM, ...args, ...flags], {
+      // No cluster but one that a test names.
+      env: { ...process.env, HOME: directory, KUBECONFIG: '', KUBERNETES_SERVICE_HOST: '' },
       timeout: 110_000,
       killSignal: 'SIGKILL',
     });

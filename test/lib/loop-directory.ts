@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { mustRun } from './run-command.js';
+import { mustRun, runCommand } from './run-command.js';
+import { sleep } from './wait.js';
 
 /** A directory on a filesystem of its own, in an image file. */
 export interface LoopDirectory {
@@ -21,11 +22,22 @@ export async function loopDirectory(
   await mustRun('truncate', ['-s', `${sizeMiB}M`, image]);
   if (fsType === 'xfs') await mustRun('mkfs.xfs', ['-q', '-f', image]);
   else await mustRun('mkfs.ext4', ['-q', '-F', '-m', '0', image]);
-  await mustRun('mount', ['-o', 'loop', image, path]);
+  await mountLoop(image, path);
   return {
     path,
     remove: async () => {
       await mustRun('umount', ['-l', path]);
     },
   };
+}
+
+/** mount(8) finds a free loop device first, which another program may take or still be letting go of: then again. */
+async function mountLoop(image: string, path: string): Promise<void> {
+  for (let left = 5; ; left--) {
+    // With `rw` it does not fall back to a read-only mount by itself.
+    const { code, stderr } = await runCommand('mount', ['-o', 'loop,rw', image, path]);
+    if (code === 0) return;
+    if (left === 0) throw new Error(`${image} cannot be mounted: ${stderr.trim()}`);
+    await sleep(300);
+  }
 }

@@ -1,11 +1,13 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Logger } from '../../src/base/logger.js';
 import type { VolumeCapability__Output } from '../../src/gen/csi/v1/VolumeCapability.js';
 import { ManagedPool } from '../../src/gluster/managed-pool.js';
 import { IoWorkers } from '../../src/linux/io-workers.js';
 import { readMountinfo, type MountEntry } from '../../src/linux/mountinfo.js';
+import { quiet } from '../../src/linux/testing.js';
+import { InlineStore } from '../../src/node/inline/store.js';
+import { InlineVolumes } from '../../src/node/inline/inline-volumes.js';
 import { ClientRelease } from '../../src/node/client-release.js';
 import { createNodeService, type NodeService } from '../../src/node/service.js';
 import { UseNotes } from '../../src/node/use-notes.js';
@@ -28,14 +30,6 @@ export const INSTALLATION = 'test';
 export const NODE_ID = 'node-1';
 const POOL = 'lagoon';
 const POOL_ID = '3b0c7c1e-9d43-4b1c-8f0e-2f6d0a6f1c55';
-
-const quiet: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => quiet,
-};
 
 type Mode = NonNullable<VolumeCapability__Output['access_mode']>['mode'];
 
@@ -164,11 +158,15 @@ export class NodeBench {
     });
     const config = () => ({ installation: this.installation, pools: [this.pool] });
     this.release = new ClientRelease({ pools: this.pools, config, log: quiet, graceMs: this.#graceMs });
+    const { io, pools, release } = this;
+    const store = new InlineStore({ io, log: quiet, directory: join(this.directory, 'inline') });
     this.service = createNodeService({
       nodeId: NODE_ID,
+      self: { node: NODE_ID, machineId: 'machine-1', bootId: 'boot-1' },
       config,
-      pools: this.pools,
-      release: this.release,
+      pools,
+      release,
+      inline: new InlineVolumes({ nodeId: NODE_ID, config, pools, store, settleSoon: () => undefined, log: quiet }),
       io: this.io,
       uses: new UseNotes({ node: NODE_ID, log: quiet }),
       pendingHeals: () => Promise.resolve(undefined),

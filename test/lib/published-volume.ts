@@ -1,5 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { VolumeContentSource } from '../../src/gen/csi/v1/VolumeContentSource.js';
 import type { Driver } from './driver.js';
 import { SHARED, createRequest, retried, type VolumeWish } from './requests.js';
 import { mustRun, runCommand } from './run-command.js';
@@ -16,8 +17,16 @@ export interface PublishedVolume {
   unpublish(): Promise<void>;
 }
 
-export async function publishNew(driver: Driver, name: string, wish: VolumeWish): Promise<PublishedVolume> {
-  const { volume } = await retried(() => driver.client.controller.CreateVolume(createRequest(name, wish)));
+/** @param source what it is cloned from; absent: it is empty */
+export async function publishNew(
+  driver: Driver,
+  name: string,
+  wish: VolumeWish,
+  source?: VolumeContentSource,
+): Promise<PublishedVolume> {
+  const content = source === undefined ? {} : { volume_content_source: source };
+  const asked = { ...createRequest(name, wish), ...content };
+  const { volume } = await retried(() => driver.client.controller.CreateVolume(asked));
   const handle = volume?.volume_id ?? '';
   const staging_target_path = join(driver.directory, `${name}-staging`);
   const target_path = join(driver.directory, `${name}-target`);

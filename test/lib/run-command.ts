@@ -12,6 +12,8 @@ export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** SIGKILL after this time; default 60 s. */
   readonly timeoutMs?: number;
+  /** What it reads from its standard input; nothing by default. */
+  readonly input?: string;
 }
 
 /** Runs a program to its end. A failure is a result, not an exception; a program that is not there rejects. */
@@ -24,10 +26,12 @@ export function runCommand(
     const child = spawn(program, args, {
       cwd: options.cwd,
       env: options.env ?? process.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       timeout: options.timeoutMs ?? 60_000,
       killSignal: 'SIGKILL',
     });
+    // A program need not read all of it, or any.
+    child.stdin.on('error', () => undefined).end(options.input);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

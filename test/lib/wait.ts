@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export { sleep };
 
 export interface WaitOptions {
-  /** Default 30 s. */
+  /** Default 60 s: what is waited for may take long on a busy machine, and only a failure waits for all of it. */
   readonly timeoutMs?: number;
   readonly intervalMs?: number;
 }
@@ -17,7 +17,7 @@ export async function waitFor<T>(
   ask: () => Promise<T | undefined> | T | undefined,
   options: WaitOptions = {},
 ): Promise<T> {
-  const { timeoutMs = 30_000, intervalMs = 50 } = options;
+  const { timeoutMs = 60_000, intervalMs = 50 } = options;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const answer = await ask();

@@ -3,35 +3,64 @@
  * (project-quota.test.ts says which); so it is a program, and every check that fails ends it.
  */
 import assert from 'node:assert/strict';
-import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { mkdir, readFile, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IoWorkers } from '../../src/linux/io-workers.js';
 import { getQuota } from '../../src/linux/project-quota.js';
+import { quiet } from '../../src/linux/testing.js';
 import { Tree } from '../../src/linux/tree.js';
 import { recordPath } from '../../src/volumes/records/layout.js';
-import { Driver, driverPaths } from '../lib/driver.js';
+import { Driver, driverPaths, writeConfig } from '../lib/driver.js';
+import { fillWithFiles } from '../lib/fill-with-files.js';
 import { dfBytes, fill, publishNew, runUnprivileged } from '../lib/published-volume.js';
 import { MiB, retried } from '../lib/requests.js';
 import { waitFor } from '../lib/wait.js';
 
 const directory = process.env['KAYAL_TEST_DIRECTORY'] ?? '';
 const [one = '', a = '', b = '', c = '', plain = ''] = (process.env['KAYAL_TEST_BRICKS'] ?? '').split(':');
-const quiet = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet };
 const io = new IoWorkers({ log: quiet });
 
 const say = (text: string): void => console.log(text);
 await mkdir(join(plain, 'tree'));
+const pools = [
+  { name: 'r1', type: 'managed', replica: 1, bricks: [join(one, 'brick')] },
+  { name: 'r3', type: 'managed', replica: 3, bricks: [a, b, c].map((path) => join(path, 'brick')) },
+  { name: 'disk', type: 'managed', replica: 3, bricks: [1, 2, 3].map((number) => join(plain, `brick-${number}`)) },
+  { name: 'dir', type: 'directory', path: join(plain, 'tree'), shared: true, quota: 'auto' },
+];
 const driver = await Driver.start({
   directory,
-  pools: [
-    { name: 'r1', type: 'managed', replica: 1, bricks: [join(one, 'brick')] },
-    { name: 'r3', type: 'managed', replica: 3, bricks: [a, b, c].map((path) => join(path, 'brick')) },
-    { name: 'disk', type: 'managed', replica: 3, bricks: [1, 2, 3].map((number) => join(plain, `brick-${number}`)) },
-    { name: 'dir', type: 'directory', path: join(plain, 'tree'), shared: true, quota: 'auto' },
-  ],
+  pools,
   logLevel: 'info',
   readyMs: 120_000,
 });
+
+/** What the driver has open below a brick's filesystem. */
+async function openBelow(path: string): Promise<number> {
+  const directoryOfFds = `/proc/${driver.pid}/fd`;
+  const names = await readdir(directoryOfFds);
+  const targets = await Promise.all(names.map((name) => readlink(join(directoryOfFds, name)).catch(() => '')));
+  return targets.filter((target) => target === path || target.startsWith(`${path}/`)).length;
+}
+
+/** How often the controller has opened a pool. */
+async function openings(pool: string): Promise<number> {
+  const lines = (await readFile(driverPaths(directory).log, 'utf8')).split('\n');
+  return lines.filter((line) => line.includes('"msg":"pool open"') && line.includes(`"pool":"${pool}"`)).length;
+}
+
+/** Changes a pool's configuration, which opens it again. */
+async function reopen(pool: string, overcommit: number): Promise<void> {
+  const before = await openings(pool);
+  await writeConfig(
+    directory,
+    pools.map((keys) => (keys.name === pool ? { ...keys, overcommit } : keys)),
+  );
+  await waitFor(`${pool} to be opened again`, async () => ((await openings(pool)) > before ? true : undefined), {
+    timeoutMs: 60_000,
+  });
+}
+
 try {
   for (const [pool, brick] of [
     ['r1', join(one, 'brick')],
@@ -76,9 +105,28 @@ try {
     assert.notEqual(other.quota.projectId, record.quota.projectId, `${pool}: ids are not shared`);
     assert.equal((await fill(neighbour.path, 'data', 64)).usedBytes, 4 * MiB, `${pool}: the neighbour has its own`);
 
+    const counted = await publishNew(driver, `${pool}-files`, { sizeMiB: 4, parameters: { pool, inodeLimit: '20' } });
+    const full = await fillWithFiles(counted.path);
+    assert.equal(full.files, 19, `${pool}: 20 inodes are 19 files and the root (${full.error})`);
+    const { usage } = await driver.client.node.NodeGetVolumeStats({
+      volume_id: counted.handle,
+      volume_path: counted.path,
+    });
+    const inodes = usage.find(({ unit }) => unit === 'INODES');
+    assert.deepEqual([inodes?.total, inodes?.used, inodes?.available], ['20', '20', '0'], `${pool}: stats show them`);
+    await retried(() =>
+      driver.client.controller.ControllerModifyVolume({
+        volume_id: counted.handle,
+        mutable_parameters: { inodeLimit: 'none' },
+      }),
+    );
+    assert.equal((await fillWithFiles(counted.path, 'free')).files, 200, `${pool}: no limit any more`);
+    say(`${pool}: stopped at ${full.files} files of 20 inodes: ${full.error.trim().split('\n').at(-1)}`);
+
     await volume.unpublish();
     await neighbour.unpublish();
-    for (const handle of [volume.handle, neighbour.handle]) {
+    await counted.unpublish();
+    for (const handle of [volume.handle, neighbour.handle, counted.handle]) {
       await retried(() => driver.client.controller.DeleteVolume({ volume_id: handle }));
     }
     await waitFor(`${pool}: the trash to be purged`, async () =>
@@ -88,8 +136,14 @@ try {
     const left = await getQuota(tree, record.quota.projectId);
     await tree.close();
     assert.equal(left.hardBlocksBytes, 0n, `${pool}: the limit of a purged volume is gone`);
-    say(`${pool}: two volumes deleted and purged, project ${record.quota.projectId} is free again`);
+    say(`${pool}: three volumes deleted and purged, project ${record.quota.projectId} is free again`);
   }
+  const open = await openBelow(one);
+  assert.ok(open > 0, 'the controller keeps the brick open, as it sets limits there');
+  for (const overcommit of [2, 1]) await reopen('r1', overcommit);
+  assert.equal(await openBelow(one), open, 'a pool that is opened again leaves nothing open');
+  say(`r1: descriptors on the brick: ${open}, as many after it was opened again twice`);
+
   const room = await retried(() => driver.client.controller.GetCapacity({ parameters: { pool: 'disk' } }));
   assert.ok(Number(room.available_capacity) < (512 * MiB) / 3, 'three copies on one disk are promised once');
   assert.ok(Number(room.available_capacity) > (512 * MiB) / 5, 'and not much less than fits');

@@ -34,6 +34,19 @@ async function fill(file: string): Promise<bigint> {
   }
 }
 
+/** Makes files, 50 at the most, until one is refused. @returns how many there are */
+async function fillWithFiles(directory: string, prefix = 'file'): Promise<number> {
+  for (let made = 0; made < 50; made++) {
+    try {
+      await writeFile(join(directory, `${prefix}-${made}`), '');
+    } catch (error) {
+      expect((error as NodeJS.ErrnoException).code).toMatch(/^(ENOSPC|EDQUOT)$/);
+      return made;
+    }
+  }
+  return 50;
+}
+
 describe('on a directory pool', () => {
   const io = new IoWorkers({ log: quiet });
   const [root] = xfsMounts();
@@ -120,6 +133,32 @@ describe('on a directory pool', () => {
     await moveToProject0(file);
     expect((await getQuota(tree, projectId)).usedBytes).toBe(0n);
   });
+
+  it('lets a volume have so many files and directories, shows them, and takes the limit away with the volume', async () => {
+    await tree.mkdirs('counted', 0o777);
+    const projectId = (await mechanism.allocate(new Set())) ?? 0;
+    const target = { path: 'counted', projectId };
+    await mechanism.set(target, LIMIT);
+    await mechanism.inodes.set(target, 10n);
+    expect(await mechanism.inodes.get({ path: 'counted' })).toBe(10n);
+    const directory = join(tree.root, 'counted');
+    expect(await fillWithFiles(directory)).toBe(9);
+    expect(await readUsage({ tree, target, mechanism: 'project', local: true })).toMatchObject({
+      total: LIMIT,
+      inodes: { total: 10n, used: 10n, available: 0n },
+    });
+    // The other limit stays.
+    await mechanism.set(target, LIMIT + MiB);
+    expect(await mechanism.inodes.get(target)).toBe(10n);
+    await mechanism.inodes.set(target, 12n);
+    expect(await fillWithFiles(directory, 'more')).toBe(2);
+    await mechanism.inodes.set(target, 0n);
+    expect(await fillWithFiles(directory, 'free')).toBe(50);
+    await mechanism.inodes.set(target, 12n);
+    await tree.removeTree('counted');
+    await mechanism.clear(target);
+    expect((await getQuota(tree, projectId)).hardInodes).toBe(0n);
+  });
 });
 
 /** What an unprivileged owner of a file may do, with a tool of Debian's xfsprogs. */
@@ -161,6 +200,20 @@ describe.each([1, 3] as const)('on a managed pool, replica %d, all bricks on one
       // The client sends 128 KiB at a time, and of several bricks one may refuse what others took.
       expect(usedBytes).toBeGreaterThan(LIMIT - 256n * KiB);
     }
+  });
+
+  it('lets a volume have so many files through GlusterFS, and statfs shows them', async () => {
+    const { path, directory } = await bench.addVolume(mechanism, LIMIT);
+    const [first] = trees;
+    // The first brick's id is the volume's.
+    const target = { path, projectId: first && (await getProject(first, path)) };
+    await mechanism.inodes.set(target, 10n);
+    expect(await mechanism.inodes.get(target)).toBe(10n);
+    expect(await fillWithFiles(directory)).toBe(9);
+    const usage = await readUsage({ tree: bench.client, target, mechanism: 'project', local: false, inodeLimit: 10 });
+    expect(usage).toMatchObject({ total: LIMIT, inodes: { total: 10n, used: 10n, available: 0n } });
+    await mechanism.inodes.set(target, 0n);
+    expect(await fillWithFiles(directory, 'free')).toBe(50);
   });
 
   it('keeps a pod from moving its files to another project', async () => {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { FAULT_TABLE, formatFaults } from '../faults/fault-table.js';
 import { runCommand } from '../lib/run-command.js';
 import { runStreaming } from './run-streaming.js';
 import type { Counts } from './summary.js';
@@ -46,6 +47,17 @@ function onGluster(timeoutMs: number, ...folders: readonly string[]): Part {
   return vitest(timeoutMs, ['--config', 'test/vitest.config.ts', ...(present.length > 0 ? present : folders)]);
 }
 
+/** The quick ones; KAYAL_TEST_LONG has the long ones run as well. */
+const faults: Part = async (context) => {
+  const table = join(context.directory, 'faults.jsonl');
+  const isLong = (context.env['KAYAL_TEST_LONG'] ?? '') !== '';
+  const without = isLong ? [] : ['--exclude', 'test/faults/long/**'];
+  const run = vitest((isLong ? 60 : 15) * MINUTE, ['--config', 'test/vitest.config.ts', 'test/faults', ...without]);
+  const counts = await run({ ...context, env: { ...context.env, [FAULT_TABLE]: table } });
+  process.stdout.write(`\n${formatFaults(await readFile(table, 'utf8').catch(() => ''))}\n`);
+  return counts;
+};
+
 const countsSchema = v.object({ passed: v.number(), failed: v.number(), skipped: v.number() });
 
 /** A program that writes its counts to the file that KAYAL_TEST_COUNTS names. */
@@ -83,8 +95,9 @@ export const PARTS: Readonly<Record<string, Part>> = {
   types: command(`${NODE_MODULES_BIN}/tsc`, '--noEmit'),
   unit: vitest(5 * MINUTE, []),
   chart: vitest(20 * MINUTE, ['--config', 'test/vitest.config.ts', 'test/chart']),
-  gluster: onGluster(20 * MINUTE, 'test/gluster', 'test/faults'),
+  gluster: onGluster(20 * MINUTE, 'test/gluster'),
+  faults,
   demo: command(process.execPath, 'scripts/demo.mjs'),
   sanity: script(10 * MINUTE, 'test/sanity/main.ts'),
-  'project-quota': onGluster(10 * MINUTE, 'test/project-quota', 'test/quota'),
+  'project-quota': onGluster(15 * MINUTE, 'test/project-quota', 'test/quota'),
 };

@@ -33,6 +33,8 @@ export interface SanityOptions {
   readonly endpoint: string;
   /** For the suite's mount points, its report and its log. */
   readonly directory: string;
+  /** `--csi.…`, besides those of every run. */
+  readonly flags: readonly string[];
 }
 
 export interface SanityResult {
@@ -44,7 +46,7 @@ export interface SanityResult {
 }
 
 /** Runs the whole suite: no spec is skipped or focused. The verbose output goes to the log. */
-export async function runCsiSanity({ program, endpoint, directory }: SanityOptions): Promise<SanityResult> {
+export async function runCsiSanity({ program, endpoint, directory, flags }: SanityOptions): Promise<SanityResult> {
   const report = join(directory, 'junit.xml');
   const log = join(directory, 'csi-sanity.log');
   const mutableParameters = join(directory, 'mutable-parameters.yaml');
@@ -59,6 +61,7 @@ export async function runCsiSanity({ program, endpoint, directory }: SanityOptio
       `--csi.testvolumesize=${64 * MiB}`,
       `--csi.testvolumeexpandsize=${128 * MiB}`,
       `--csi.testvolumemutableparameters=${mutableParameters}`,
+      ...flags,
       '--ginkgo.v',
       '--ginkgo.no-color',
       `--ginkgo.junit-report=${report}`,

@@ -49,6 +49,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- range .Values.pools }}{{ if eq .type "gluster" }}true{{ break }}{{ end }}{{ end -}}
 {{- end }}
 
+{{/* "true" when GlusterFS clients have a container of their own. */}}
+{{- define "kayal.hasMounter" -}}
+{{- if and .Values.mounter.enabled (include "kayal.hasFuse" .) }}true{{ end -}}
+{{- end }}
+
+{{/* The directory that the mounter locks, on the node. */}}
+{{- define "kayal.mounterLock" -}}
+{{ printf "%s/plugins/%s/mounter" .Values.kubeletDir (include "kayal.driver" .) }}
+{{- end }}
+
 {{/* "true" when csi-snapshotter runs. */}}
 {{- define "kayal.hasSnapshots" -}}
 {{- $wanted := toString .Values.snapshotter.enabled -}}
@@ -131,4 +141,12 @@ readinessProbe:
   httpGet: { path: /readyz, port: metrics }
   periodSeconds: 10
   timeoutSeconds: 5
+{{- end }}
+
+{{- /* What the controller and the node role have to agree on. */ -}}
+{{- define "kayal.attachArgs" -}}
+- --attach={{ ternary "yes" "no" .Values.attach.enabled }}
+{{- with .Values.attach.maxVolumesPerNode }}
+- --max-volumes-per-node={{ int . }}
+{{- end }}
 {{- end }}

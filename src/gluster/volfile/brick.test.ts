@@ -34,6 +34,13 @@ describe('brick volfile', () => {
     expect(volumes.at(-2)?.name).toBe('/bricks/b0');
   });
 
+  it('has threads enough for what the controller does, and not all of them', () => {
+    const options = optionsOf(graphOf(testLayout([testGroup('single', 1)]), 0), 'performance/io-threads');
+    // By default it is 1 of 16.
+    expect(Number(options?.['least-prio-threads'])).toBeGreaterThan(1);
+    expect(Number(options?.['least-prio-threads'])).toBeLessThan(16);
+  });
+
   it('of a replica has an index for its own pool', () => {
     const volumes = graphOf(testLayout([testGroup('replicate', 3)]), 1);
     expect(types(volumes)).toEqual([...PLAIN, 'features/index', ...TOP]);

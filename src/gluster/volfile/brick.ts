@@ -11,6 +11,9 @@ export interface BrickVolfileOptions {
   readonly markerTimestamp: string;
 }
 
+/** The controller's calls and two purges at a time, of which each is at work in four directories (linux/remove-tree.ts). */
+const LEAST_PRIORITY_THREADS = 8;
+
 /** One step of the brick's graph, from the directory up to the server. */
 type Layer = { readonly type: string; readonly options?: Readonly<Record<string, string | number>> };
 
@@ -102,7 +105,9 @@ export function brickVolfile(options: BrickVolfileOptions): string {
     { type: 'features/access-control' },
     ...(isArbiter(group, brick.path) ? [{ type: 'features/arbiter' }] : []),
     { type: 'features/locks' },
-    { type: 'performance/io-threads' },
+    // What comes with a negative client-pid has the least priority there, and by default one thread for all of it: calls of
+    // the controller would wait behind its purges (io-threads.c, iot_schedule).
+    { type: 'performance/io-threads', options: { 'least-prio-threads': LEAST_PRIORITY_THREADS } },
     // Below io-threads marker crashes the brick.
     ...markerLayer(options),
     ...indexLayer(layout.pool, brick.path, group.kind),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clientVolfile, controlVolfile } from './client.js';
+import { brickClientVolfiles, clientVolfile, controlVolfile } from './client.js';
 import { parseVolfile } from './parse.js';
 import type { VolfileVolume } from './parse.js';
 import { quotadVolfile } from './quotad.js';
@@ -100,6 +100,18 @@ describe('client volfile', () => {
   });
 });
 
+describe('volfiles of one brick each', () => {
+  it("hold its client alone, with the pool's credentials, in the order of the bricks", () => {
+    const [first, second, ...others] = brickClientVolfiles(testLayout([testGroup('replicate', 3)])).map(parseVolfile);
+    expect(others).toHaveLength(1);
+    expect([first?.length, second?.length]).toEqual([1, 1]);
+    expect(second?.[0]).toMatchObject({
+      type: 'protocol/client',
+      options: { 'remote-port': '24101', 'remote-subvolume': '/bricks/b1', username: 'user', password: 'secret' },
+    });
+  });
+});
+
 describe('self-heal volfile', () => {
   it('has every group that heals, and says who it is', () => {
     const layout = testLayout([testGroup('replicate', 3), testGroup('disperse', 6, 3), testGroup('single', 1, 9)]);
@@ -108,6 +120,9 @@ describe('self-heal volfile', () => {
     expect(volumes.at(-1)?.subvolumes).toEqual(['p-replicate-0', 'p-disperse-1']);
     expect(byType(volumes, 'cluster/replicate')[0]?.options['iam-self-heal-daemon']).toBe('on');
     expect(byType(volumes, 'cluster/disperse')[0]?.options['iam-self-heal-daemon']).toBe('yes');
+    for (const type of ['cluster/replicate', 'cluster/disperse']) {
+      expect(byType(volumes, type)[0]?.options['heal-timeout']).toBe('10');
+    }
   });
 
   it('is not needed for single bricks', () => {

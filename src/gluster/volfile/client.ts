@@ -1,4 +1,4 @@
-import { addConnections, addGroups } from './cluster.js';
+import { addConnection, addConnections, addGroups, numberedBricks } from './cluster.js';
 import { VolfileGraph } from './graph.js';
 import type { PoolLayout } from './layout.js';
 
@@ -61,4 +61,16 @@ export function clientVolfile(layout: PoolLayout): string {
 export function controlVolfile(layout: PoolLayout): string {
   const graph = new VolfileGraph();
   return top(graph, layout, wholePool(graph, layout));
+}
+
+/**
+ * Volfiles with the client of one brick each and nothing above it, in the pool's order: for what no cluster translator does.
+ * Through them nothing is replicated.
+ */
+export function brickClientVolfiles(layout: PoolLayout): string[] {
+  return numberedBricks(layout).map(({ index, brick }) => {
+    const graph = new VolfileGraph();
+    addConnection(graph, layout, index, brick);
+    return graph.text();
+  });
 }

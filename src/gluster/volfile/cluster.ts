@@ -8,6 +8,12 @@ import type { BrickGroup, BrickLocation, PoolLayout } from './layout.js';
  */
 const PING_TIMEOUT_SECONDS = 10;
 
+/**
+ * Seconds between two looks of the self-heal daemon at what waits to be healed. A brick that comes back is looked at at
+ * once; one that was full or refused writes for another reason never went away. GlusterFS' default is 600.
+ */
+const HEAL_TIMEOUT_SECONDS = 10;
+
 /** All bricks of a pool in their order, each with its number: the `N` of `<pool>-client-N`. */
 export function numberedBricks(
   layout: PoolLayout,
@@ -24,23 +30,26 @@ export function clientName(pool: string, index: number): string {
 
 /** Translators that are the same for every process that connects to the bricks. */
 export function addConnections(graph: VolfileGraph, layout: PoolLayout): void {
-  for (const { index, brick } of numberedBricks(layout)) {
-    graph.add({
-      name: clientName(layout.pool, index),
-      type: 'protocol/client',
-      options: {
-        'transport-type': 'tcp',
-        'transport.address-family': 'inet',
-        'remote-host': brick.host,
-        'remote-port': brick.port,
-        'remote-subvolume': brick.path,
-        'ping-timeout': PING_TIMEOUT_SECONDS,
-        'send-gids': 'true',
-        username: layout.credentials.username,
-        password: layout.credentials.password,
-      },
-    });
-  }
+  for (const { index, brick } of numberedBricks(layout)) addConnection(graph, layout, index, brick);
+}
+
+/** The connection to one brick. */
+export function addConnection(graph: VolfileGraph, layout: PoolLayout, index: number, brick: BrickLocation): void {
+  graph.add({
+    name: clientName(layout.pool, index),
+    type: 'protocol/client',
+    options: {
+      'transport-type': 'tcp',
+      'transport.address-family': 'inet',
+      'remote-host': brick.host,
+      'remote-port': brick.port,
+      'remote-subvolume': brick.path,
+      'ping-timeout': PING_TIMEOUT_SECONDS,
+      'send-gids': 'true',
+      username: layout.credentials.username,
+      password: layout.credentials.password,
+    },
+  });
 }
 
 interface GroupOptions {
@@ -69,6 +78,7 @@ function replicateOptions(
           'metadata-self-heal': 'on',
           'entry-self-heal': 'on',
           'background-self-heal-count': 0,
+          'heal-timeout': HEAL_TIMEOUT_SECONDS,
         }
       : {}),
   };
@@ -81,7 +91,12 @@ function disperseOptions(group: BrickGroup, options: GroupOptions): Record<strin
       `a disperse group of ${group.bricks.length} bricks cannot have redundancy ${redundancy}: it must be at least 1 and less than half of the bricks`,
     );
   }
-  return { redundancy, ...(options.selfHealDaemon ? { 'self-heal-daemon': 'on', 'iam-self-heal-daemon': 'yes' } : {}) };
+  return {
+    redundancy,
+    ...(options.selfHealDaemon
+      ? { 'self-heal-daemon': 'on', 'iam-self-heal-daemon': 'yes', 'heal-timeout': HEAL_TIMEOUT_SECONDS }
+      : {}),
+  };
 }
 
 function checkSize(group: BrickGroup): void {

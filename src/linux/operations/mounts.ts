@@ -18,12 +18,13 @@ const ATTRIBUTES: Readonly<Record<MountFlag, number>> = {
 };
 
 /** Opens the last name of an absolute path without following it; what is mounted there is not asked anything. */
-function openTarget(target: string): number {
+export function openTarget(target: string, wanted: 'directory' | 'file' = 'directory'): number {
   const path = absolutePath(target);
   const fd = libc.openat2(c.AT_FDCWD, path, { flags: ANY_PATH, resolve: c.RESOLVE_NO_MAGICLINKS }, path);
   try {
     const { type } = cachedStatusOf(fd, path);
-    if (type !== 'directory') throw new SystemError(type === 'symlink' ? 'ELOOP' : 'ENOTDIR', 'open', path);
+    if (type === 'symlink') throw new SystemError('ELOOP', 'open', path);
+    if (type !== wanted) throw new SystemError(wanted === 'file' ? 'EISDIR' : 'ENOTDIR', 'open', path);
     return fd;
   } catch (error) {
     libc.close(fd);

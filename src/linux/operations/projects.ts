@@ -25,6 +25,7 @@ const FS_QUOTA_PDQ_ACCT = 1 << 4;
 const FS_QUOTA_PDQ_ENFD = 1 << 5;
 const FS_DQUOT_VERSION = 1;
 const FS_PROJ_QUOTA = 2;
+const FS_DQ_IHARD = 1 << 1;
 const FS_DQ_BHARD = 1 << 3;
 const BASIC_BLOCK = 512n;
 
@@ -33,6 +34,8 @@ export interface ProjectQuota {
   readonly hardBlocksBytes: bigint;
   readonly usedBytes: bigint;
   readonly inodes: bigint;
+  /** The limit of inodes; 0: none. */
+  readonly hardInodes: bigint;
 }
 
 export interface ProjectQuotaState {
@@ -110,13 +113,25 @@ export function assignProject(root: number, position: WalkPosition, id: number, 
   });
 }
 
-/** Sets the limit of a project in bytes, rounded up to 512 (the filesystem rounds up to its blocks); 0 takes it away. */
-export function setProjectLimit(root: number, id: number, bytes: bigint): void {
+function limitRequest(id: number, field: number): Buffer {
   const wanted = Buffer.alloc(112);
   wanted.writeInt8(FS_DQUOT_VERSION, 0);
   wanted.writeInt8(FS_PROJ_QUOTA, 1);
-  wanted.writeUInt16LE(FS_DQ_BHARD, 2);
+  wanted.writeUInt16LE(field, 2);
   wanted.writeUInt32LE(id, 4);
+  return wanted;
+}
+
+/** Sets the limit of inodes of a project and leaves that of its space alone; 0 takes it away. */
+export function setProjectInodeLimit(root: number, id: number, inodes: bigint): void {
+  const wanted = limitRequest(id, FS_DQ_IHARD);
+  wanted.writeBigUInt64LE(inodes, 24);
+  sys.quotactlFd(root, Q_XSETQLIM, id, wanted, `project ${id}`);
+}
+
+/** Sets the limit of a project in bytes, rounded up to 512 (the filesystem rounds up to its blocks); 0 takes it away. */
+export function setProjectLimit(root: number, id: number, bytes: bigint): void {
+  const wanted = limitRequest(id, FS_DQ_BHARD);
   wanted.writeBigUInt64LE((bytes + BASIC_BLOCK - 1n) / BASIC_BLOCK, 8);
   sys.quotactlFd(root, Q_XSETQLIM, id, wanted, `project ${id}`);
 }
@@ -128,11 +143,12 @@ export function getProjectQuota(root: number, id: number): ProjectQuota {
     libc.quotactlFd(root, Q_XGETQUOTA, id, answer, `project ${id}`);
   } catch (error) {
     if (!(error instanceof SystemError && error.code === 'ENOENT')) throw error;
-    return { hardBlocksBytes: 0n, usedBytes: 0n, inodes: 0n };
+    return { hardBlocksBytes: 0n, usedBytes: 0n, inodes: 0n, hardInodes: 0n };
   }
   return {
     hardBlocksBytes: answer.readBigUInt64LE(8) * BASIC_BLOCK,
     usedBytes: answer.readBigUInt64LE(40) * BASIC_BLOCK,
     inodes: answer.readBigUInt64LE(48),
+    hardInodes: answer.readBigUInt64LE(24),
   };
 }

@@ -2,12 +2,14 @@ import { KayalError, messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/logger.js';
 import type { IoWorkers } from '../../linux/io-workers.js';
 import type { PoolMounts } from '../../pools/mounts.js';
+import type { PoolNews } from '../pool-news.js';
 
 export interface HangWatchOptions {
   readonly pools: PoolMounts;
   readonly names: () => readonly string[];
   readonly io: IoWorkers;
   readonly log: Logger;
+  readonly tell?: ((pool: string, news: PoolNews) => void) | undefined;
   /** Default 5000. */
   readonly everyMs?: number | undefined;
   /** How long a pool may take to answer; default 5000. */
@@ -72,6 +74,7 @@ export class HangWatch {
     if (this.#since.has(pool)) return;
     this.#since.set(pool, since);
     this.#options.log.warn({ pool, error: messageOf(error) }, 'the pool hangs: its client runs and does not answer');
+    this.#options.tell?.(pool, 'hangs');
   }
 
   #answered(pool: string): void {
@@ -80,5 +83,6 @@ export class HangWatch {
     this.#since.delete(pool);
     const seconds = Math.round((performance.now() - since) / 1_000);
     this.#options.log.info({ pool, seconds }, 'the pool answers again');
+    this.#options.tell?.(pool, 'answers');
   }
 }

@@ -1,6 +1,7 @@
 import type { KeyLock } from '../../base/key-lock.js';
 import type { Logger } from '../../base/logger.js';
 import { mountNamespaces, mountsOf } from '../../linux/mount-namespaces.js';
+import { isClientMount } from '../../pools/mount-location.js';
 import type { PoolMounts } from '../../pools/mounts.js';
 import type { PoolConfig } from '../../pools/types.js';
 import type { ClientRelease } from '../client-release.js';
@@ -26,8 +27,8 @@ export interface PoolHealResult extends HealResult {
 async function usedDevices(devices: ReadonlySet<string>, except?: string): Promise<Set<string>> {
   const used = new Set<string>();
   for (const namespace of await mountNamespaces()) {
-    for (const { dev, target } of (await mountsOf(namespace)) ?? []) {
-      if (devices.has(dev) && target !== except) used.add(dev);
+    for (const entry of (await mountsOf(namespace)) ?? []) {
+      if (isClientMount(entry) && devices.has(entry.dev) && entry.target !== except) used.add(entry.dev);
     }
   }
   return used;

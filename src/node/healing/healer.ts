@@ -1,5 +1,5 @@
 import { release as kernelRelease } from 'node:os';
-import { messageOf } from '../../base/errors.js';
+import { KayalError, messageOf } from '../../base/errors.js';
 import type { KeyLock } from '../../base/key-lock.js';
 import type { Logger } from '../../base/logger.js';
 import { isBeneath } from '../../pools/mount-location.js';
@@ -7,9 +7,10 @@ import type { PoolMounts } from '../../pools/mounts.js';
 import type { Config } from '../../pools/types.js';
 import type { ClientRelease } from '../client-release.js';
 import { within } from '../deadline.js';
+import type { PoolNews } from '../pool-news.js';
 import type { HealMetrics } from './heal-metrics.js';
-import type { Unhealed } from './heal-namespaces.js';
 import { healPool, type PoolHealResult } from './heal-pool.js';
+import { newLoss, type Loss } from './loss.js';
 import { NestedMemory } from './nested-memory.js';
 import { NestedWatch } from './nested-watch.js';
 
@@ -21,23 +22,9 @@ export interface HealerOptions {
   readonly locks: KeyLock;
   readonly log: Logger;
   readonly metrics: HealMetrics;
+  readonly tell?: ((pool: string, news: PoolNews) => void) | undefined;
   /** What is nested in volumes is kept there. */
   readonly memoryFile: string;
-}
-
-interface Loss {
-  /** performance.now() */
-  readonly since: number;
-  /** Attach the pool although nothing is dead, so that the end of a client that an earlier process started is noticed. */
-  readonly adopt: boolean;
-  attempts: number;
-  /** Another client of the pool ended while this one's mounts were being replaced. */
-  again: boolean;
-  running: Promise<void> | undefined;
-  timer: NodeJS.Timeout | undefined;
-  /** What keeps it from being healed, as it was last logged. */
-  problem: string | undefined;
-  unhealed: readonly Unhealed[];
 }
 
 const FIRST_RETRY_MS = 500;
@@ -124,6 +111,7 @@ export class Healer {
       (done) => this.#ended(pool, loss, done),
       (error: unknown) => {
         this.#say(pool, loss, messageOf(error));
+        if (error instanceof KayalError && error.code === 'DEADLINE_EXCEEDED') this.#hangs(pool, loss);
         this.#options.metrics.ended(pool, 'failed', performance.now() - loss.since);
         this.#ended(pool, loss, false);
       },
@@ -138,6 +126,7 @@ export class Healer {
       return;
     }
     if (done) {
+      if (loss.hangs) this.#options.tell?.(pool, 'answers');
       this.#losses.delete(pool);
       return;
     }
@@ -153,7 +142,9 @@ export class Healer {
     const pool = config().pools.find((candidate) => candidate.name === name);
     if (pool === undefined) return true;
     const result = await healPool({ ...this.#options, memory: this.#memory, atomic: this.#atomic }, pool, () => {
-      if (loss.problem === undefined) log.warn({ pool: name }, 'volumes are dead: a new client is started for them');
+      if (loss.problem !== undefined) return;
+      log.warn({ pool: name }, 'volumes are dead: a new client is started for them');
+      this.#options.tell?.(name, 'died');
     });
     if (result !== undefined) {
       this.#report(name, loss, result);
@@ -171,6 +162,7 @@ export class Healer {
     if (healed > 0 || complete) {
       metrics.ended(pool, complete ? 'healed' : 'partly', ms);
       log.info({ pool, mounts: healed, ms }, 'dead mounts replaced');
+      if (complete) this.#options.tell?.(pool, 'healed');
     }
     if (lost.length > 0) log.warn({ pool, lost }, 'mounts in volumes could not be put back: restart these containers');
     if (!sawOthers && !this.#toldAlone) {
@@ -182,22 +174,14 @@ export class Healer {
     this.#say(pool, loss, `${unhealed.length} dead mounts remain, one is ${first.target}: ${first.reason}`);
   }
 
+  #hangs(pool: string, loss: Loss): void {
+    if (!loss.hangs) this.#options.tell?.(pool, 'hangs');
+    loss.hangs = true;
+  }
+
   /** The same once. */
   #say(pool: string, loss: Loss, problem: string): void {
     if (loss.problem !== problem) this.#options.log.warn({ pool, problem }, 'not healed yet, tried again');
     loss.problem = problem;
   }
-}
-
-function newLoss(): Loss {
-  return {
-    since: performance.now(),
-    adopt: false,
-    attempts: 0,
-    again: false,
-    running: undefined,
-    timer: undefined,
-    problem: undefined,
-    unhealed: [],
-  };
 }

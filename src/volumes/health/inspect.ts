@@ -9,6 +9,8 @@ import { lookAtLease } from '../pool/lease.js';
 import { limitProblem } from '../pool/limits.js';
 import { findMarkProblems } from '../pool/path-marks.js';
 import { readRecord, type VolumeRecord } from '../records/record.js';
+import { isImage } from '../requests/volume-shape.js';
+import { imageProblem } from './image-problem.js';
 import type { SnapshotCatalog } from '../records/snapshot-catalog.js';
 import { snapshotRecordPath } from '../records/snapshot-record.js';
 
@@ -100,7 +102,8 @@ async function inspectData({ tree, mechanism, catalog }: InspectOptions): Promis
     if (entry === undefined)
       return `its data is not at ${record.path}: restore it, or delete its PersistentVolumeClaim`;
     const problem = await limitProblem(mechanism, record);
-    return problem === undefined ? undefined : `${problem}: ${REPAIR}`;
+    if (problem !== undefined) return `${problem}: ${REPAIR}`;
+    return isImage(record) ? imageProblem(tree, record) : undefined;
   };
   const problems = await Promise.all(
     [...catalog.records()].map((record) =>

@@ -1,6 +1,8 @@
 import { messageOf } from '../../base/errors.js';
 import { readUsage } from '../../quota/usage.js';
+import { isImage } from '../requests/volume-shape.js';
 import type { VolumeFacts } from './condition.js';
+import { imageProblem } from './image-problem.js';
 import type { VolumeRecord } from '../records/record.js';
 import type { Session } from '../pool/session.js';
 
@@ -10,8 +12,9 @@ const LOOK_DEADLINE_MS = 5_000;
 /** One look at the volume itself; where nothing counts it, what was last sampled. */
 export async function lookAt(
   { tree, config, capacity }: Session,
-  { id, path, quota }: VolumeRecord,
+  record: VolumeRecord,
 ): Promise<Pick<VolumeFacts, 'used' | 'problem'>> {
+  const { id, path, quota } = record;
   try {
     const usage = await readUsage({
       tree,
@@ -20,6 +23,8 @@ export async function lookAt(
       local: config.type === 'directory',
       deadlineMs: LOOK_DEADLINE_MS,
     });
+    // How full an image is only the filesystem in it knows, and the node that has it mounted says so.
+    if (isImage(record)) return { problem: await imageProblem(tree, record) };
     if (usage !== undefined) return { used: usage.used };
     const entry = await tree.stat(path);
     return { used: capacity.usedBy(id), problem: entry === undefined ? `its data is not at ${path}` : undefined };

@@ -1,5 +1,5 @@
 import { messageOf } from '../../base/errors.js';
-import { limitProblem } from '../pool/limits.js';
+import { limitProblem, setLimit } from '../pool/limits.js';
 import { findMarkProblems } from '../pool/path-marks.js';
 import { claimPath, releasePath, releaseUnused } from '../pool/paths.js';
 import type { VolumeRecord } from '../records/record.js';
@@ -38,14 +38,13 @@ async function finishAll(session: Session): Promise<string[]> {
 }
 
 async function setLimits(session: Session): Promise<string[]> {
-  const { mechanism, lease, catalog } = session;
+  const { mechanism, catalog } = session;
   return eachVolume(session, catalog.records(), async (record) => {
     const problem = await limitProblem(mechanism, record);
     if (problem === undefined) return undefined;
     // Without its data there is nothing to put a limit on; doctor tells of it.
     if ((await session.tree.stat(record.path)) === undefined) return undefined;
-    lease.assertHeld();
-    await mechanism.set({ path: record.path, projectId: record.quota.projectId }, record.limitBytes);
+    await setLimit(session, record, record.path);
     return `${problem}: it is set again`;
   });
 }

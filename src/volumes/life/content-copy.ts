@@ -12,6 +12,7 @@ import type { JobControl } from '../pool/content-jobs.js';
 import type { ContentSource } from '../pool/content-source.js';
 import { TRASH_DATA } from './delete.js';
 import { TRASH_DIRECTORY } from '../records/layout.js';
+import { isImage } from '../requests/volume-shape.js';
 import { change, move, type Session } from '../pool/session.js';
 
 /** `~` is in no id, so that this is nobody's deletion. */
@@ -110,6 +111,7 @@ export async function copyToStaging(session: Session, wish: CopyWish, control: J
     const progress = await copyTree({
       source: { tree: source.session.background, path: source.path },
       target: { tree: session.background, path },
+      bricks: source.session === session ? await session.bricks?.get() : undefined,
       check: (now) => {
         assertWanted(control);
         session.lease.assertHeld();
@@ -124,6 +126,7 @@ export async function copyToStaging(session: Session, wish: CopyWish, control: J
       },
     });
     await recording;
+    if (isImage(source.shape) && progress.changed > 0) throw tornImage(wish);
     const still = await session.openSource(wish.source);
     if (still.path !== source.path) throw aborted(`${wish.source.kind} ${wish.source.handle} was moved meanwhile`);
     logResult(session, wish, progress, performance.now() - started);
@@ -134,9 +137,18 @@ export async function copyToStaging(session: Session, wish: CopyWish, control: J
   }
 }
 
+/** Of a directory each file may be of another moment; an image of several moments is a filesystem that never was. */
+function tornImage({ kind, source }: CopyWish): KayalError {
+  return failedPrecondition(
+    `${source.kind} ${source.handle} cannot be copied into a ${kind}: its image is written to all the while, and a copy of several ` +
+      'moments would be of no use. Stop the pod, or freeze its filesystem (fsfreeze), and ask again; on a directory pool over XFS or btrfs an image can be copied in use',
+  );
+}
+
 function logResult(session: Session, wish: CopyWish, progress: CopyProgress, ms: number): void {
-  const { entries, written, cloned, changed, lost } = progress;
-  const fields = { [wish.kind]: wish.id, from: wish.source.handle, entries, ms: Math.round(ms), changed, lost };
+  const { entries, written, cloned, changed, lost, unshared } = progress;
+  const subject = { [wish.kind]: wish.id, from: wish.source.handle };
+  const fields = { ...subject, entries, ms: Math.round(ms), changed, lost, unshared };
   const level = changed > 0 || lost > 0 ? 'warn' : 'info';
   session.log[level]({ ...fields, written: String(written), cloned: String(cloned) }, 'copied');
 }

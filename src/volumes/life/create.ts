@@ -6,39 +6,24 @@ import {
   messageOf,
   outOfRange,
 } from '../../base/errors.js';
-import { formatBytes } from '../../base/units.js';
-import type { ContentSource } from '../pool/content-source.js';
 import { formatHandle, volumeIdOf } from '../records/handle.js';
-import { VOLUMES_DIRECTORY, defaultDataPath } from '../records/layout.js';
+import { VOLUMES_DIRECTORY, defaultDataPath, imageEpoch } from '../records/layout.js';
 import { modifyVolume } from './modify.js';
-import { applyMutableParameters, type MutableParameters } from '../requests/mutable-parameters.js';
+import { applyMutableParameters } from '../requests/mutable-parameters.js';
 import { discardVolume } from './delete.js';
-import { ownParameters, type VolumeParameters } from '../requests/parameters.js';
+import { ownParameters } from '../requests/parameters.js';
+import { IMAGE_DIRECTORY, makeImage } from '../pool/images.js';
+import { checkInodeLimit, setLimit } from '../pool/limits.js';
 import { claimPath, isDefaultPath, makeParents, releasePath } from '../pool/paths.js';
 import { expandPathPattern } from '../requests/path-pattern.js';
-import { RECORD_FORMAT, type Claim, type VolumeRecord } from '../records/record.js';
+import { isImage, minimumBytesOf } from '../requests/volume-shape.js';
+import { RECORD_FORMAT, type VolumeRecord } from '../records/record.js';
 import { createRecord, removeRecord, updateRecord } from '../pool/record-store.js';
 import { change, type Session } from '../pool/session.js';
 import { startVolumeContent, volumeJob } from './volume-content.js';
+import { difference, shapeFor, type CapacityRange, type WantedVolume } from './wanted-volume.js';
 
-/** Bytes that the CO asks for; 0n: no wish. */
-export interface CapacityRange {
-  readonly requiredBytes: bigint;
-  readonly limitBytes: bigint;
-}
-
-export interface WantedVolume {
-  readonly name: string;
-  readonly capacity: CapacityRange;
-  readonly parameters: VolumeParameters;
-  /** As the CO gave them. */
-  readonly givenParameters: Readonly<Record<string, string>>;
-  /** Of a VolumeAttributesClass; they go before `parameters`. */
-  readonly mutable?: MutableParameters | undefined;
-  readonly claim: Claim;
-  /** What its content is copied from; absent: it is empty. */
-  readonly content?: ContentSource | undefined;
-}
+export type { CapacityRange, WantedVolume } from './wanted-volume.js';
 
 /** Limits are whole blocks: every mechanism would round otherwise, each in its own way. */
 const BLOCK = 4096n;
@@ -48,9 +33,10 @@ const MAX_BYTES = 1n << 60n;
 
 /**
  * The limit a volume gets, in bytes: what is required, at least what the pool's mechanism can keep, in whole blocks.
+ * @param what the volume, for the message
  * @throws KayalError OUT_OF_RANGE when that is more than the CO allows
  */
-export function chooseLimit(range: CapacityRange, minimumBytes: bigint): bigint {
+export function chooseLimit(range: CapacityRange, minimumBytes: bigint, what = 'volume'): bigint {
   const { requiredBytes, limitBytes } = range;
   if (requiredBytes < 0n || limitBytes < 0n) {
     throw outOfRange(`required ${requiredBytes} bytes, limit ${limitBytes} bytes: neither may be negative`);
@@ -65,38 +51,10 @@ export function chooseLimit(range: CapacityRange, minimumBytes: bigint): bigint 
   if (bytes > MAX_BYTES) throw outOfRange(`${bytes} bytes are more than any pool holds`);
   if (limitBytes !== 0n && bytes > limitBytes) {
     throw outOfRange(
-      `the smallest volume for required ${requiredBytes} bytes on this pool has ${bytes} bytes, more than the limit of ${limitBytes}`,
+      `the smallest ${what} for required ${requiredBytes} bytes on this pool has ${bytes} bytes, more than the limit of ${limitBytes}`,
     );
   }
   return bytes;
-}
-
-/** What of an existing volume differs from what is asked for; undefined when it is the same volume. */
-function difference(record: VolumeRecord, wanted: WantedVolume): string | undefined {
-  const { requiredBytes, limitBytes } = wanted.capacity;
-  if (record.name !== wanted.name) return `it is called ${JSON.stringify(record.name)}`;
-  if (record.limitBytes < requiredBytes) {
-    return `it has ${formatBytes(record.limitBytes)}, ${formatBytes(requiredBytes)} are required`;
-  }
-  if (limitBytes !== 0n && record.limitBytes > limitBytes) {
-    return `it has ${formatBytes(record.limitBytes)}, at most ${formatBytes(limitBytes)} are allowed`;
-  }
-  if (record.content?.kind !== wanted.content?.kind || record.content?.handle !== wanted.content?.handle) {
-    return `it is made ${describeSource(record.content)}, ${describeSource(wanted.content)} is asked for`;
-  }
-  const given = ownParameters(wanted.givenParameters);
-  for (const key of new Set([...Object.keys(record.parameters), ...Object.keys(given)])) {
-    // Which pool was chosen is on record; another list that still names it asks for the same.
-    if (key === 'pool') continue;
-    if (record.parameters[key] !== given[key]) {
-      return `its parameter ${key} is ${JSON.stringify(record.parameters[key])}, ${JSON.stringify(given[key])} is asked for`;
-    }
-  }
-  return undefined;
-}
-
-function describeSource(source: ContentSource | undefined): string {
-  return source === undefined ? 'empty' : `from ${source.kind} ${source.handle}`;
 }
 
 /**
@@ -150,11 +108,11 @@ export async function createVolume(session: Session, wanted: WantedVolume): Prom
 /** Promises the capacity and says so on disk. */
 async function begin(session: Session, id: string, wanted: WantedVolume): Promise<VolumeRecord> {
   const { config, mechanism, catalog, poolFile } = session;
-  const range =
-    wanted.content === undefined
-      ? wanted.capacity
-      : rangeForSource(wanted.capacity, (await session.openSource(wanted.content)).sizeBytes);
-  const limitBytes = chooseLimit(range, mechanism.minimumBytes);
+  const source = wanted.content === undefined ? undefined : await session.openSource(wanted.content);
+  const range = source === undefined ? wanted.capacity : rangeForSource(wanted.capacity, source.sizeBytes);
+  const shape = shapeFor(wanted, source?.shape);
+  const minimum = minimumBytesOf(shape, mechanism.minimumBytes);
+  const limitBytes = chooseLimit(range, minimum, shape.type === 'file' ? `${shape.fsType} volume` : undefined);
   const path = pathFor(wanted, id);
   const other = catalog.conflictingVolume(path);
   if (other !== undefined) {
@@ -173,7 +131,7 @@ async function begin(session: Session, id: string, wanted: WantedVolume): Promis
       name: wanted.name,
       pool: config.name,
       poolId: poolFile.id,
-      type: 'directory',
+      ...shape,
       path,
       imported: false,
       limitBytes,
@@ -182,12 +140,15 @@ async function begin(session: Session, id: string, wanted: WantedVolume): Promis
       owner: { uid: wanted.parameters.uid, gid: wanted.parameters.gid, mode: wanted.parameters.mode },
       parameters: ownParameters(wanted.givenParameters),
       onDelete: wanted.parameters.onDelete,
+      inodeLimit: wanted.parameters.inodeLimit,
       claim: wanted.claim,
+      ephemeral: wanted.ephemeral,
       content: wanted.content && { ...wanted.content, copied: false },
       createdAt: new Date().toISOString(),
       unknownFields: {},
     };
     const record = applyMutableParameters(plain, wanted.mutable ?? {});
+    checkInodeLimit(session, record);
     // Another volume of the same pattern may have taken the path while the capacity was looked up.
     const rival = catalog.conflictingVolume(path);
     if (rival !== undefined) throw alreadyExists(`path ${path} of pool ${config.name} was taken by ${rival}`);
@@ -227,21 +188,22 @@ async function make(session: Session, record: VolumeRecord, attempt: 'first' | '
     startVolumeContent(session, record.id);
     return record;
   }
-  const { tree, mechanism } = session;
+  const { tree } = session;
   await claimPath(session, record);
   await change(session, async () => {
     await makeParents(session, record.path);
     const made = await tree.mkdir(record.path, 0o700);
     if (!made) await adoptOwnDirectory(session, record, attempt);
-    await tree.setOwnerAndMode(record.path, record.owner);
+    await tree.setOwnerAndMode(record.path, isImage(record) ? IMAGE_DIRECTORY : record.owner);
   });
   try {
-    await mechanism.set({ path: record.path, projectId: record.quota.projectId }, record.limitBytes);
+    await setLimit(session, record, record.path);
   } catch (error) {
     if (!isFinal(error)) throw error;
     await discardVolume(session, record);
     throw failedPrecondition(`volume ${formatHandle(record)} gets no limit: ${messageOf(error)}`, { cause: error });
   }
+  if (isImage(record)) await makeImage(session, record);
   return updateRecord(session, { ...record, state: 'ready' });
 }
 
@@ -253,7 +215,8 @@ function isFinal(error: unknown): boolean {
 async function adoptOwnDirectory(session: Session, record: VolumeRecord, attempt: 'first' | 'again'): Promise<void> {
   const entry = await session.tree.stat(record.path);
   const content = entry?.type === 'directory' ? await session.tree.list(record.path) : undefined;
-  if (content?.length === 0 && (attempt === 'again' || isDefaultPath(record.path))) return;
+  const ours = content?.every(({ name }) => isImage(record) && attempt === 'again' && imageEpoch(name) !== undefined);
+  if (ours === true && (attempt === 'again' || isDefaultPath(record.path))) return;
   await discardRecordOnly(session, record);
   throw alreadyExists(
     `path ${record.path} of pool ${record.pool} holds data that belongs to no volume; move it away (${VOLUMES_DIRECTORY}/ is Kayal's) or take another name`,

@@ -1,6 +1,8 @@
 import { failedPrecondition } from '../../base/errors.js';
 import { formatHandle } from '../records/handle.js';
 import { ARCHIVE_DIRECTORY, TRASH_DIRECTORY, recordPath } from '../records/layout.js';
+import { isImage } from '../requests/volume-shape.js';
+import { forgetImageLeases } from '../leases/image-lease.js';
 import { releasePath } from '../pool/paths.js';
 import { forgetUse } from './last-use.js';
 import type { VolumeRecord } from '../records/record.js';
@@ -72,6 +74,7 @@ async function moveToTrash(session: Session, given: VolumeRecord): Promise<void>
   await move(session, record.path, `${staging}/${TRASH_DATA}`);
   await releasePath(session, record);
   await forgetUse(session, record.id);
+  if (isImage(record)) await change(session, () => forgetImageLeases(tree, record.id));
   await move(session, recordPath(record.id), `${staging}/${TRASH_RECORD}`);
   await move(session, staging, `${TRASH_DIRECTORY}/${name}`);
   catalog.putTrash({ name, limitBytes: record.limitBytes, projectId: record.quota.projectId });

@@ -1,5 +1,6 @@
 import { failedPrecondition } from '../../base/errors.js';
 import { chooseLimit, type CapacityRange } from './create.js';
+import { expandToRecord } from './expand-to-record.js';
 import { formatHandle } from '../records/handle.js';
 import type { VolumeRecord } from '../records/record.js';
 import { updateRecord } from '../pool/record-store.js';
@@ -30,11 +31,4 @@ export async function expandVolume(
     release();
   }
   return expandToRecord(session, expanding);
-}
-
-/** Sets the limit that the record of an expanding volume already has. */
-export async function expandToRecord(session: Session, record: VolumeRecord): Promise<VolumeRecord> {
-  session.lease.assertHeld();
-  await session.mechanism.set({ path: record.path, projectId: record.quota.projectId }, record.limitBytes);
-  return updateRecord(session, { ...record, state: 'ready' });
 }

@@ -1,70 +1,11 @@
-import {
-  KayalError,
-  alreadyExists,
-  failedPrecondition,
-  invalidArgument,
-  messageOf,
-  notFound,
-} from '../../base/errors.js';
+import { alreadyExists, failedPrecondition, invalidArgument, notFound } from '../../base/errors.js';
 import { chooseLimit } from './create.js';
 import { isVolumeId } from '../records/handle.js';
-import {
-  formatImportRequest,
-  isRefused,
-  parseImportRequest,
-  refuse,
-  requestPath,
-  type ImportRequest,
-} from '../requests/import-request.js';
-import { REQUESTS_DIRECTORY } from '../records/layout.js';
 import { claimPath } from '../pool/paths.js';
 import { problemOfPath } from '../requests/path-pattern.js';
 import { RECORD_FORMAT, type VolumeRecord } from '../records/record.js';
 import { createRecord, updateRecord } from '../pool/record-store.js';
-import { change, type Session } from '../pool/session.js';
-
-const MAX_REQUEST_BYTES = 16 * 1024;
-
-/** Answers what nodes ask of the controller in `.kayal/requests`: with a record, or with a refusal in the request. */
-export async function answerRequests(session: Session): Promise<void> {
-  for (const { name } of (await session.tree.list(REQUESTS_DIRECTORY)) ?? []) {
-    if (!name.endsWith('.json')) continue;
-    const id = name.slice(0, -'.json'.length);
-    const release = session.locks.tryAcquire(id);
-    if (release === undefined) continue;
-    try {
-      await answer(session, id);
-    } finally {
-      release();
-    }
-  }
-}
-
-async function answer(session: Session, id: string): Promise<void> {
-  const { tree, lease, log } = session;
-  const path = requestPath(id);
-  const data = await tree.readFile(path, MAX_REQUEST_BYTES);
-  if (data === undefined) return;
-  let request: ImportRequest | undefined;
-  try {
-    request = parseImportRequest(data.toString('utf8'));
-    if (isRefused(request)) return;
-    // The node writes a new request when it asks again; one that nobody asks for any more goes.
-    if (request.refused === undefined) {
-      await importDirectory(session, id, { path: request.path, size: BigInt(request.size) });
-      log.info({ volume: id }, 'imported');
-    }
-    await change(session, () => tree.unlink(path));
-  } catch (error) {
-    if (error instanceof KayalError && error.code === 'UNAVAILABLE') throw error;
-    log.warn({ volume: id, error: messageOf(error) }, 'import refused');
-    const refusal = request && refuse(request, error);
-    await change(session, async () => {
-      if (refusal === undefined) await tree.unlink(path);
-      else await tree.replaceFile(lease.temporary(`request-${id}`), path, formatImportRequest(refusal));
-    });
-  }
-}
+import type { Session } from '../pool/session.js';
 
 /**
  * Takes an existing directory over as a volume with a limit: the record first, then the limit, verified.

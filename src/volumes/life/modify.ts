@@ -1,11 +1,14 @@
-import { applyMutableParameters, type MutableParameters } from '../requests/mutable-parameters.js';
-import type { VolumeRecord } from '../records/record.js';
+import { checkInodeLimit } from '../pool/limits.js';
 import { updateRecord } from '../pool/record-store.js';
 import type { Session } from '../pool/session.js';
+import type { VolumeRecord } from '../records/record.js';
+import { applyMutableParameters, type MutableParameters } from '../requests/mutable-parameters.js';
+import { expandToRecord } from './expand-to-record.js';
 
 /**
  * Changes what may change in a volume. It is one write of the record, which takes effect as a whole or not at all;
- * repeating it writes nothing.
+ * repeating it writes nothing. A limit that the mechanism keeps is on record first, as `expanding`, and then set: whatever
+ * cuts the call off, the next one or the next start sets it.
  * The caller holds the lock of the volume's id.
  * @throws KayalError INVALID_ARGUMENT, FAILED_PRECONDITION, UNAVAILABLE
  */
@@ -15,5 +18,10 @@ export async function modifyVolume(
   wanted: MutableParameters,
 ): Promise<VolumeRecord> {
   const modified = applyMutableParameters(record, wanted);
-  return modified === record ? record : updateRecord(session, modified);
+  if (modified === record) return record;
+  checkInodeLimit(session, modified);
+  const isLimited = modified.inodeLimit !== record.inodeLimit;
+  // One that is being made gets all of its limits afterwards.
+  if (!isLimited || record.state === 'creating') return updateRecord(session, modified);
+  return expandToRecord(session, await updateRecord(session, { ...modified, state: 'expanding' }));
 }

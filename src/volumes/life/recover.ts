@@ -1,6 +1,8 @@
 import { messageOf } from '../../base/errors.js';
 import { deleteVolume, TRASH_DATA, TRASH_RECORD } from './delete.js';
-import { expandToRecord } from './expand.js';
+import { expandToRecord } from './expand-to-record.js';
+import { resumeTakeovers } from './image-takeover.js';
+import { removeLostImages } from './lost-images.js';
 import { isCopyDirectory, trashCopy } from './content-copy.js';
 import { TRASH_DIRECTORY } from '../records/layout.js';
 import type { VolumeRecord } from '../records/record.js';
@@ -56,6 +58,8 @@ export function unfinished(records: Iterable<VolumeRecord>, now: number): Volume
 /** Goes on with each unfinished volume that no call is at work on; what fails is tried again at the next round. */
 export async function finishUnfinished(session: Session): Promise<void> {
   resumeCopies(session);
+  resumeTakeovers(session);
+  await removeLostImages(session);
   await finishSnapshots(session);
   for (const { id } of unfinished(session.catalog.records(), Date.now())) {
     const release = session.locks.tryAcquire(id);

@@ -105,6 +105,8 @@ async function begin(session: Session, id: string, wanted: WantedSnapshot): Prom
       poolId: poolFile.id,
       source: wanted.source,
       path: snapshotDataPath(id),
+      volumeType: volume.type,
+      fsType: volume.fsType,
       sizeBytes: volume.limitBytes,
       usedBytes,
       sharedBytes: 0n,

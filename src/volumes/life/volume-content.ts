@@ -4,9 +4,12 @@ import { copyToStaging, isFinal, abandon, placeCopy, withLock, type StagedCopy }
 import type { JobControl } from '../pool/content-jobs.js';
 import { discardVolume } from './delete.js';
 import { formatHandle } from '../records/handle.js';
+import { growImage, IMAGE_DIRECTORY } from '../pool/images.js';
+import { setLimit } from '../pool/limits.js';
 import { claimPath, makeParents } from '../pool/paths.js';
 import type { VolumeContent, VolumeRecord } from '../records/record.js';
 import { updateRecord } from '../pool/record-store.js';
+import { isImage } from '../requests/volume-shape.js';
 import { change, type Session } from '../pool/session.js';
 
 /** The key of the job that fills a volume. */
@@ -69,10 +72,7 @@ async function fill(session: Session, id: string, control: JobControl): Promise<
       // The limit keeps the copy; where there is none the pool's free space has to.
       budgetBytes: record.limitBytes + session.capacity.current().available,
       // features/quota lets a source grow beyond its limit, whose copy must not fail for that: there the limit comes last.
-      prepare:
-        mechanism.name === 'gluster'
-          ? undefined
-          : (path) => setLimit(session, record, { path, projectId: record.quota.projectId }),
+      prepare: mechanism.name === 'gluster' ? undefined : (path) => limited(session, record, path),
       record: (progress) => recordProgress(session, id, progress),
     },
     control,
@@ -85,14 +85,9 @@ async function fill(session: Session, id: string, control: JobControl): Promise<
   }
 }
 
-async function setLimit(
-  session: Session,
-  record: VolumeRecord,
-  target: { readonly path: string; readonly projectId?: number | undefined },
-): Promise<void> {
-  session.lease.assertHeld();
+async function limited(session: Session, record: VolumeRecord, path: string): Promise<void> {
   try {
-    await session.mechanism.set(target, record.limitBytes);
+    await setLimit(session, record, path);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'FAILED_PRECONDITION')) throw error;
     throw failedPrecondition(`volume ${formatHandle(record)} gets no limit: ${messageOf(error)}`, { cause: error });
@@ -131,11 +126,12 @@ async function ownerOf(session: Session, record: VolumeRecord, path: string): Pr
 
 async function place(session: Session, given: FilledRecord, staged: StagedCopy): Promise<void> {
   const { tree } = session;
-  const owner = await ownerOf(session, given, staged.path);
+  // Of an image these are the filesystem's own, and the directory around it stays as it is.
+  const owner = isImage(given) ? given.owner : await ownerOf(session, given, staged.path);
   await claimPath(session, given);
   await change(session, async () => {
     await makeParents(session, given.path);
-    await tree.setOwnerAndMode(staged.path, owner);
+    await tree.setOwnerAndMode(staged.path, isImage(given) ? IMAGE_DIRECTORY : owner);
   });
   if ((await tree.stat(given.path)) !== undefined) {
     throw alreadyExists(`path ${given.path} of pool ${given.pool} holds data that belongs to no volume; move it away`);
@@ -148,7 +144,9 @@ async function place(session: Session, given: FilledRecord, staged: StagedCopy):
 
 async function finish(session: Session, record: FilledRecord): Promise<void> {
   // At its place, and verified there: also what was set before it moved.
-  await setLimit(session, record, { path: record.path, projectId: record.quota.projectId });
+  await limited(session, record, record.path);
+  // A filesystem in it is grown when it is staged.
+  if (isImage(record)) await growImage(session, record);
   const { progress, ...content } = record.content;
   await updateRecord(session, { ...record, content, state: 'ready' });
   if (progress !== undefined) {

@@ -1,6 +1,6 @@
 import { aborted, failedPrecondition, notFound } from '../../base/errors.js';
 import { parseHandle } from '../records/handle.js';
-import type { VolumeRecord } from '../records/record.js';
+import type { VolumeRecord, VolumeShape } from '../records/record.js';
 import type { Session } from './session.js';
 
 /** What a volume's content is copied from, as CreateVolume says it (volume_content_source). */
@@ -14,6 +14,8 @@ export interface OpenSource {
   readonly session: Session;
   /** Relative to the root of its pool. */
   readonly path: string;
+  /** A copy is the same. */
+  readonly shape: VolumeShape;
   /** A copy gets at least this limit, in bytes. */
   readonly sizeBytes: bigint;
 }
@@ -21,9 +23,10 @@ export interface OpenSource {
 /** The pools by name, as far as finding a source needs them. */
 export type SourcePools = ReadonlyMap<string, { session(): Promise<Session> }>;
 
-/** True while the volume can be read: its content is complete and nobody deletes it. */
+/** True while the volume can be read: its content is complete, nobody deletes it, and it is not one pod's own. */
 export function isReadable(record: VolumeRecord | undefined): record is VolumeRecord {
-  return record !== undefined && (record.state === 'ready' || record.state === 'expanding');
+  if (record === undefined || record.ephemeral !== undefined) return false;
+  return record.state === 'ready' || record.state === 'expanding';
 }
 
 /**
@@ -42,14 +45,19 @@ export async function openSource(pools: SourcePools, source: ContentSource): Pro
     const record = session.snapshots.get(parsed.id);
     if (record?.state === 'creating') throw aborted(`source snapshot ${handle} is still being made; retry`);
     if (record?.state !== 'ready') throw notFound(`source snapshot ${handle} does not exist`);
-    return { session, path: record.path, sizeBytes: record.sizeBytes };
+    const { path, sizeBytes, volumeType: type, fsType } = record;
+    return { session, path, shape: { type, fsType }, sizeBytes };
   }
   const damaged = session.catalog.damagedRecord(parsed.id);
   if (damaged !== undefined) throw damaged;
   const record = session.catalog.get(parsed.id);
   if (record?.state === 'creating') throw aborted(`source volume ${handle} is still being made; retry`);
   if (!isReadable(record)) throw notFound(`source volume ${handle} does not exist`);
-  return { session, path: record.path, sizeBytes: record.limitBytes };
+  if (record.revoked?.takeover === true) {
+    throw aborted(`source volume ${handle} is being taken away from node ${record.revoked.node}; retry`);
+  }
+  const { path, type, fsType, limitBytes: sizeBytes } = record;
+  return { session, path, shape: { type, fsType }, sizeBytes };
 }
 
 /**

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { KayalError, SystemError, isErrno } from '../../base/errors.js';
 import type { KeyLock } from '../../base/key-lock.js';
 import type { Logger } from '../../base/logger.js';
+import type { BrickLinks } from '../../linux/brick-links.js';
 import type { Tree } from '../../linux/tree.js';
 import type { PoolFile } from '../../pools/pool-file.js';
 import type { PoolConfig } from '../../pools/types.js';
@@ -24,6 +25,8 @@ export interface Session {
   /** The same on threads of its own, for work that no call waits for. */
   readonly background: Tree;
   readonly mechanism: QuotaMechanism;
+  /** Where files can share blocks on the bricks and the mechanism counts that; absent: content is copied. */
+  readonly bricks?: BrickLinks | undefined;
   readonly lease: Lease;
   readonly catalog: Catalog;
   readonly snapshots: SnapshotCatalog;

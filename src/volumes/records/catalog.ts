@@ -20,6 +20,8 @@ export class Catalog {
   readonly #reservations = new Map<string, bigint>();
   readonly #others = new Map<string, bigint>();
   readonly #paths = new PathIndex();
+  /** Ids of inline volumes by their node. */
+  readonly #inline = new Map<string, Set<string>>();
   #promised = 0n;
   #version = 0;
   #sortedIds: readonly string[] | undefined;
@@ -62,6 +64,13 @@ export class Catalog {
     this.#records.set(record.id, record);
     this.#promised += record.limitBytes;
     this.#paths.add(record.path, record.id);
+    const node = record.ephemeral?.node;
+    if (node !== undefined) this.#inline.set(node, (this.#inline.get(node) ?? new Set()).add(record.id));
+  }
+
+  /** Ids of the inline volumes of a node's pods. */
+  inlineVolumesOf(node: string): ReadonlySet<string> {
+    return this.#inline.get(node) ?? new Set();
   }
 
   remove(id: string): void {
@@ -72,6 +81,7 @@ export class Catalog {
     this.#promised -= record.limitBytes;
     this.#paths.remove(record.path);
     this.#sortedIds = undefined;
+    if (record.ephemeral !== undefined) this.#inline.get(record.ephemeral.node)?.delete(id);
   }
 
   /** @param limitBytes what its data is limited to as far as that could be found out; it stays promised */

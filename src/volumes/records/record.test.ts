@@ -16,6 +16,27 @@ const parsed = (): VolumeRecord => parseRecord('pvc-1', RELEASED_0_1_0);
 describe('parseRecord', () => {
   it('loads the record of every released version', () => {
     expect(parsed()).toMatchObject({ id: 'pvc-1', limitBytes: 67_108_864n, quota: { projectId: 65_537 } });
+    expect(parsed()).toMatchObject({ type: 'directory' });
+    expect(parsed().fsType).toBeUndefined();
+    expect(parsed().inodeLimit).toBeUndefined();
+  });
+
+  it('knows volumes that are images, and what filesystem is in them', () => {
+    const changed = (fields: object): string =>
+      JSON.stringify({ ...(JSON.parse(RELEASED_0_1_0) as object), ...fields });
+    expect(parseRecord('pvc-1', changed({ type: 'file', fsType: 'xfs' }))).toMatchObject({
+      type: 'file',
+      fsType: 'xfs',
+    });
+    expect(parseRecord('pvc-1', changed({ type: 'block' }))).toMatchObject({ type: 'block' });
+    expect(() => parseRecord('pvc-1', changed({ type: 'file' }))).toThrow(/fsType: is missing/);
+    expect(() => parseRecord('pvc-1', changed({ type: 'hybrid' }))).toThrow(DamagedRecord);
+  });
+
+  it('knows how many inodes a volume may have', () => {
+    const limited = { ...(JSON.parse(RELEASED_0_1_0) as object), inodeLimit: 5000 };
+    expect(parseRecord('pvc-1', JSON.stringify(limited)).inodeLimit).toBe(5000);
+    expect(() => parseRecord('pvc-1', JSON.stringify({ ...limited, inodeLimit: -1 }))).toThrow(DamagedRecord);
   });
 
   it('keeps fields that it does not know', () => {

@@ -19,6 +19,21 @@ const MAX_RECORD_BYTES = 64 * 1024;
 export type VolumeState = 'creating' | 'ready' | 'expanding' | 'deleting' | 'retained' | 'archived';
 export type OnDelete = 'delete' | 'archive' | 'retain';
 
+/**
+ * - `directory`: files in a directory, shared by whoever mounts it
+ * - `file`: a filesystem in a file of that directory, its image, behind a loop device
+ * - `block`: the bare block device of such an image
+ */
+export type VolumeType = 'directory' | 'file' | 'block';
+export type FsType = 'ext4' | 'xfs';
+
+/** What a volume is to whoever uses it. */
+export interface VolumeShape {
+  readonly type: VolumeType;
+  /** The filesystem in the image of a `file` volume; absent for the others. */
+  readonly fsType?: FsType | undefined;
+}
+
 /** Who asked for the volume, as external-provisioner tells with --extra-create-metadata. */
 export interface Claim {
   readonly namespace?: string | undefined;
@@ -37,15 +52,43 @@ export interface VolumeContent {
   readonly sharedBytes?: string | undefined;
 }
 
+/** The pod that an inline volume belongs to; the volume goes with it. */
+export interface EphemeralUse {
+  readonly node: string;
+  readonly podUid: string;
+  readonly namespace?: string | undefined;
+  readonly pod?: string | undefined;
+  /** Of the wish that it was made for: tells it from another volume that has its id later. */
+  readonly token: string;
+}
+
+/** A node that a volume is attached to (ControllerPublishVolume); written by the controller only. */
+export interface VolumeAttachment {
+  readonly node: string;
+  readonly readOnly: boolean;
+  /** The access mode and type that were asked for, such as `mount SINGLE_NODE_WRITER`. */
+  readonly access: string;
+  readonly since: string;
+}
+
+/** A node that may not use the volume's image any more, and has not let go of it (life/image-takeover.ts). */
+export interface RevokedNode {
+  readonly node: string;
+  /** Of the image that it holds. */
+  readonly epoch: number;
+  readonly at: string;
+  /** The image is being taken away from it, or was, and what the node has open still takes its space. */
+  readonly takeover: boolean;
+}
+
 /** The JSON file that says a volume exists; the only source of truth. Times are ISO 8601 in UTC. */
-export interface VolumeRecord {
+export interface VolumeRecord extends VolumeShape {
   readonly formatVersion: number;
   readonly id: string;
   /** The CO's name for the volume. */
   readonly name: string;
   readonly pool: string;
   readonly poolId: string;
-  readonly type: 'directory';
   /** The data, relative to the root of the pool. */
   readonly path: string;
   /** True when Kayal took over an existing directory (a static volume with a size): deleting it touches no data. */
@@ -59,8 +102,14 @@ export interface VolumeRecord {
   readonly onDelete: OnDelete;
   /** Usage from here on is an abnormal condition, in percent of the limit (1 to 99); absent: the default (condition.ts). */
   readonly softLimitPercent?: number | undefined;
+  /** How many files and directories it may have, its root among them; 0: as many as there is room for; absent: never limited. */
+  readonly inodeLimit?: number | undefined;
   readonly claim: Claim;
+  /** An inline volume of a pod (docs/ephemeral.md). */
+  readonly ephemeral?: EphemeralUse | undefined;
   readonly content?: VolumeContent | undefined;
+  readonly attachments?: readonly VolumeAttachment[] | undefined;
+  readonly revoked?: RevokedNode | undefined;
   readonly createdAt: string;
   readonly deletedAt?: string | undefined;
   /** Where the data of a deleted volume lies now (trash, archive). */
@@ -82,7 +131,8 @@ const recordSchema = v.looseObject({
   name: v.string(),
   pool: v.string(),
   poolId: v.string(),
-  type: v.literal('directory'),
+  type: v.picklist(['directory', 'file', 'block']),
+  fsType: v.optional(v.picklist(['ext4', 'xfs'])),
   path: v.pipe(v.string(), v.minLength(1)),
   imported: v.optional(v.boolean(), false),
   limitBytes: byteCount,
@@ -95,7 +145,17 @@ const recordSchema = v.looseObject({
   parameters: v.record(v.string(), v.string()),
   onDelete: v.picklist(['delete', 'archive', 'retain']),
   softLimitPercent: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(99))),
+  inodeLimit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
   claim: v.object({ namespace: optionalText, name: optionalText, pv: optionalText }),
+  ephemeral: v.optional(
+    v.object({
+      node: v.string(),
+      podUid: v.string(),
+      namespace: optionalText,
+      pod: optionalText,
+      token: v.string(),
+    }),
+  ),
   content: v.optional(
     v.looseObject({
       kind: v.picklist(['snapshot', 'volume']),
@@ -105,6 +165,10 @@ const recordSchema = v.looseObject({
       sharedBytes: v.optional(v.pipe(v.string(), v.regex(/^\d{1,19}$/))),
     }),
   ),
+  attachments: v.optional(
+    v.array(v.object({ node: v.string(), readOnly: v.boolean(), access: v.string(), since: v.string() })),
+  ),
+  revoked: v.optional(v.object({ node: v.string(), epoch: v.number(), at: v.string(), takeover: v.boolean() })),
   createdAt: v.string(),
   deletedAt: optionalText,
   movedTo: optionalText,
@@ -135,6 +199,9 @@ export function parseRecord(id: string, text: string, path: string = recordPath(
   }
   const { output } = parsed;
   if (output.id !== id) throw new DamagedRecord(id, path, `it is the record of ${JSON.stringify(output.id)}`);
+  if (output.type === 'file' && output.fsType === undefined) {
+    throw new DamagedRecord(id, path, 'fsType: is missing, and the volume is a filesystem in a file');
+  }
   const unknownFields = Object.fromEntries(Object.entries(output).filter(([key]) => !knownFields.has(key)));
   return { ...output, unknownFields };
 }

@@ -10,6 +10,7 @@ const record: SnapshotRecord = {
   poolId: '0e0e',
   source: 'p/v',
   path: '.kayal/data/snapshots/snap',
+  volumeType: 'directory',
   sizeBytes: 9_007_199_254_740_993n,
   usedBytes: 4096n,
   sharedBytes: 0n,
@@ -22,6 +23,12 @@ const record: SnapshotRecord = {
 describe('snapshot record', () => {
   it('comes back as it was written, large sizes too', () => {
     expect(parseSnapshot('snap', formatSnapshot(record).toString())).toEqual(record);
+  });
+
+  it('knows what the volume was; those of the first release were of directories', () => {
+    const json = JSON.parse(formatSnapshot({ ...record, volumeType: 'file', fsType: 'xfs' }).toString()) as object;
+    expect(parseSnapshot('snap', JSON.stringify(json))).toMatchObject({ volumeType: 'file', fsType: 'xfs' });
+    expect(parseSnapshot('snap', JSON.stringify({ ...json, volumeType: undefined })).volumeType).toBe('directory');
   });
 
   it('keeps the group and fields that it does not know', () => {

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { KayalError, messageOf } from '../../base/errors.js';
 import { bucketOf } from './handle.js';
 import { SNAPSHOTS_DATA_DIRECTORY, SNAPSHOTS_DIRECTORY } from './layout.js';
+import type { FsType, VolumeType } from './record.js';
 
 /** The newest format this program writes. A record of a newer one is read as far as it is known, never written. */
 export const SNAPSHOT_FORMAT = 1;
@@ -35,6 +36,9 @@ export interface SnapshotRecord {
   readonly source: string;
   /** The content, relative to the root of the pool. */
   readonly path: string;
+  /** What the volume was: a volume made from it is the same. */
+  readonly volumeType: VolumeType;
+  readonly fsType?: FsType | undefined;
   /** The limit of the volume then: a volume made from it has at least this one. */
   readonly sizeBytes: bigint;
   /** What the pool has promised to it: what its source used when it was taken. */
@@ -78,6 +82,9 @@ const schema = v.looseObject({
   poolId: v.string(),
   source: v.string(),
   path: v.pipe(v.string(), v.minLength(1)),
+  // The first snapshots were all of directories.
+  volumeType: v.optional(v.picklist(['directory', 'file', 'block']), 'directory'),
+  fsType: v.optional(v.picklist(['ext4', 'xfs'])),
   sizeBytes: byteCount,
   usedBytes: byteCount,
   sharedBytes: v.optional(byteCount, '0'),

@@ -16,14 +16,15 @@ const code = (name: string): object => expect.objectContaining({ code: name }) a
 
 describe('access modes', () => {
   test.each([
-    ['SINGLE_NODE_WRITER', false, false],
-    ['SINGLE_NODE_READER_ONLY', false, true],
-    ['SINGLE_NODE_SINGLE_WRITER', true, false],
-    ['SINGLE_NODE_MULTI_WRITER', false, false],
-    ['MULTI_NODE_READER_ONLY', false, true],
-    ['MULTI_NODE_MULTI_WRITER', false, false],
-  ] as const)('%s: exclusive %s, read-only %s', (mode, exclusive, readOnly) => {
-    expect(parseCapability(mount(mode))).toEqual({ mode, exclusive, readOnly, flags: [] });
+    ['SINGLE_NODE_WRITER', false, false, false],
+    ['SINGLE_NODE_READER_ONLY', false, true, false],
+    ['SINGLE_NODE_SINGLE_WRITER', true, false, false],
+    ['SINGLE_NODE_MULTI_WRITER', false, false, false],
+    ['MULTI_NODE_READER_ONLY', false, true, true],
+    ['MULTI_NODE_MULTI_WRITER', false, false, true],
+  ] as const)('%s: exclusive %s, read-only %s, several nodes %s', (mode, exclusive, readOnly, multiNode) => {
+    const access = { mode, kind: 'mount', exclusive, readOnly, multiNode, flags: [] };
+    expect(parseCapability(mount(mode))).toEqual(access);
   });
 
   test('MULTI_NODE_SINGLE_WRITER cannot be kept', () => {
@@ -39,14 +40,14 @@ describe('access modes', () => {
 });
 
 describe('access type', () => {
-  test('block is refused', () => {
+  test('block has no mount options', () => {
     const block: VolumeCapability__Output = {
-      access_mode: { mode: 'SINGLE_NODE_WRITER' },
+      access_mode: { mode: 'SINGLE_NODE_READER_ONLY' },
       access_type: 'block',
       block: {},
     };
-    expect(() => parseCapability(block)).toThrow('volumeMode: Block');
-    expect(whyUnsupported([mount('SINGLE_NODE_WRITER'), block])).toContain('volumeMode: Block');
+    expect(parseCapability(block)).toMatchObject({ kind: 'block', readOnly: true, flags: [] });
+    expect(whyUnsupported([block])).toBeUndefined();
   });
 
   test('incomplete capabilities are malformed, not just unsupported', () => {
@@ -85,8 +86,13 @@ describe('mount options', () => {
 });
 
 describe('fs_type', () => {
-  test.each(['', 'ext4', 'xfs', 'glusterfs', 'fuse.glusterfs'])('%j is ignored', (fsType) => {
+  test.each(['', 'ext4', 'xfs', 'glusterfs', 'fuse.glusterfs'])('%j is fine for a directory', (fsType) => {
     expect(whyUnsupported([mount('SINGLE_NODE_WRITER', [], fsType)])).toBeUndefined();
+  });
+
+  test('what a filesystem in a file can be is told', () => {
+    expect(parseCapability(mount('SINGLE_NODE_WRITER', [], 'xfs')).fsType).toBe('xfs');
+    expect(parseCapability(mount('SINGLE_NODE_WRITER', [], 'glusterfs')).fsType).toBeUndefined();
   });
 
   test.each(['nfs', 'btrfs', 'EXT4'])('%j is refused', (fsType) => {

@@ -4,10 +4,17 @@ import type {
   _csi_v1_VolumeCapability_AccessMode_Mode__Output as AccessMode,
 } from '../../gen/csi/v1/VolumeCapability.js';
 import type { MountFlag } from '../../linux/mount-flags.js';
+import type { FsType } from '../records/record.js';
 
-/** What one VolumeCapability asks of a directory volume. */
+/** What one VolumeCapability asks of a volume. */
 export interface VolumeAccess {
   readonly mode: AccessMode;
+  /** `block`: the bare device (volumeMode: Block). */
+  readonly kind: 'mount' | 'block';
+  /** The filesystem that is asked for, where it is one that a volume can have in it; it says nothing of directories. */
+  readonly fsType?: FsType | undefined;
+  /** Asked for by several nodes at once. */
+  readonly multiNode: boolean;
   /** One publish at a time: SINGLE_NODE_SINGLE_WRITER, which is ReadWriteOncePod in Kubernetes. */
   readonly exclusive: boolean;
   /** A reader's mode or the mount option `ro`: the publish is read-only whatever the request's `readonly` says. */
@@ -19,19 +26,24 @@ export interface VolumeAccess {
 /** Mount options that concern one bind alone and cannot reach beyond it: mount(2), "Changing mount flags". */
 const MOUNT_OPTIONS: readonly MountFlag[] = ['ro', 'nosuid', 'nodev', 'noexec', 'noatime', 'nodiratime', 'relatime'];
 
+interface ModeRules {
+  readonly exclusive: boolean;
+  readonly readOnly: boolean;
+  readonly multiNode: boolean;
+}
+
 /**
- * What a shared directory can keep. SINGLE_NODE_WRITER stays shareable on its node: it is what ReadWriteOnce was called
+ * What can be kept. SINGLE_NODE_WRITER stays shareable on its node: it is what ReadWriteOnce was called
  * before SINGLE_NODE_MULTI_WRITER, and Kubernetes has always let two pods of one node share such a volume.
  */
-const ACCESS_MODES: Partial<Readonly<Record<AccessMode, { readonly exclusive: boolean; readonly readOnly: boolean }>>> =
-  {
-    SINGLE_NODE_WRITER: { exclusive: false, readOnly: false },
-    SINGLE_NODE_READER_ONLY: { exclusive: false, readOnly: true },
-    SINGLE_NODE_SINGLE_WRITER: { exclusive: true, readOnly: false },
-    SINGLE_NODE_MULTI_WRITER: { exclusive: false, readOnly: false },
-    MULTI_NODE_READER_ONLY: { exclusive: false, readOnly: true },
-    MULTI_NODE_MULTI_WRITER: { exclusive: false, readOnly: false },
-  };
+const ACCESS_MODES: Partial<Readonly<Record<AccessMode, ModeRules>>> = {
+  SINGLE_NODE_WRITER: { exclusive: false, readOnly: false, multiNode: false },
+  SINGLE_NODE_READER_ONLY: { exclusive: false, readOnly: true, multiNode: false },
+  SINGLE_NODE_SINGLE_WRITER: { exclusive: true, readOnly: false, multiNode: false },
+  SINGLE_NODE_MULTI_WRITER: { exclusive: false, readOnly: false, multiNode: false },
+  MULTI_NODE_READER_ONLY: { exclusive: false, readOnly: true, multiNode: true },
+  MULTI_NODE_MULTI_WRITER: { exclusive: false, readOnly: false, multiNode: true },
+};
 
 /**
  * The fs_type values that mean nothing for a directory. external-provisioner and older PVs fill in ext4 or xfs unasked,
@@ -59,9 +71,9 @@ function splitOptions(flags: readonly string[]): string[] {
 function check(capability: VolumeCapability__Output): Checked {
   const mode = capability.access_mode?.mode ?? 'UNKNOWN';
   if (mode === 'UNKNOWN') return malformed('the volume capability has no access mode');
-  if (capability.block != null) return unsupported('block access (volumeMode: Block) is not supported, only mounts');
-  if (capability.mount == null) return malformed('the volume capability has no access type');
-
+  if (capability.block == null && capability.mount == null) {
+    return malformed('the volume capability has no access type');
+  }
   const kept = ACCESS_MODES[mode];
   if (kept === undefined) {
     const reason = mode === 'MULTI_NODE_SINGLE_WRITER' ? ' (nothing keeps the other nodes from writing)' : '';
@@ -69,9 +81,11 @@ function check(capability: VolumeCapability__Output): Checked {
       `access mode ${mode} is not supported${reason}; supported are ${Object.keys(ACCESS_MODES).join(', ')}`,
     );
   }
-  if (!IGNORED_FS_TYPES.includes(capability.mount.fs_type)) {
+  if (capability.mount == null) return { access: { mode, kind: 'block', ...kept, flags: [] } };
+  const fsType = capability.mount.fs_type;
+  if (!IGNORED_FS_TYPES.includes(fsType)) {
     return unsupported(
-      `fsType ${JSON.stringify(capability.mount.fs_type)} is not supported: the volume is a directory on GlusterFS; leave it out`,
+      `fsType ${JSON.stringify(fsType)} is not supported: a volume is a directory on GlusterFS, or (volumeType: file) a filesystem of ext4 or xfs; leave it out`,
     );
   }
   if (capability.mount.volume_mount_group !== '') {
@@ -90,6 +104,9 @@ function check(capability: VolumeCapability__Output): Checked {
   return {
     access: {
       mode,
+      kind: 'mount',
+      ...(fsType === 'ext4' || fsType === 'xfs' ? { fsType } : {}),
+      multiNode: kept.multiNode,
       exclusive: kept.exclusive,
       readOnly: kept.readOnly || options.includes('ro'),
       flags: MOUNT_OPTIONS.filter((option) => option !== 'ro' && options.includes(option)),
@@ -99,7 +116,7 @@ function check(capability: VolumeCapability__Output): Checked {
 
 /**
  * Checks the capability of a stage or publish request.
- * @throws KayalError INVALID_ARGUMENT when it is missing, incomplete, or not what a directory volume can do
+ * @throws KayalError INVALID_ARGUMENT when it is missing, incomplete, or not what any volume can do
  */
 export function parseCapability(capability: VolumeCapability__Output | null): VolumeAccess {
   if (capability === null) throw invalidArgument('the request has no volume_capability');

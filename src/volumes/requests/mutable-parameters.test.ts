@@ -25,6 +25,10 @@ const RECORD: VolumeRecord = {
 describe('parseMutableParameters', () => {
   it('reads what is there and nothing else', () => {
     expect(parseMutableParameters({})).toEqual({});
+    // csi-resizer with --extra-modify-metadata, as the chart runs it.
+    expect(parseMutableParameters({ onDelete: 'delete', 'csi.storage.k8s.io/pvc/name': 'web' })).toEqual({
+      onDelete: 'delete',
+    });
     expect(parseMutableParameters({ softLimitPercent: '80' })).toEqual({ softLimitPercent: 80 });
     expect(parseMutableParameters({ onDelete: 'retain', softLimitPercent: '1' })).toEqual({
       onDelete: 'retain',
@@ -34,6 +38,16 @@ describe('parseMutableParameters', () => {
 
   it.each(['0', '100', '-1', '1.5', '', ' 5', '05'])('refuses %j percent', (softLimitPercent) => {
     expect(() => parseMutableParameters({ softLimitPercent })).toThrow('is not a whole number from 1 to 99');
+  });
+
+  it('reads a limit of inodes, and that there shall be none', () => {
+    expect(parseMutableParameters({ inodeLimit: '5000' })).toEqual({ inodeLimit: 5000 });
+    expect(parseMutableParameters({ inodeLimit: 'none' })).toEqual({ inodeLimit: 0 });
+    for (const inodeLimit of ['9', '0', '-5', '1.5', ' 50', '1e3', '', '1000000000001', 'NONE']) {
+      expect(() => parseMutableParameters({ inodeLimit })).toThrow(
+        'is not a whole number from 10 to 1000000000000, or none',
+      );
+    }
   });
 
   it('names the known ones when one is unknown, and is not taken in by names that every object has', () => {

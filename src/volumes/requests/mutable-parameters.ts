@@ -1,10 +1,13 @@
 import { invalidArgument } from '../../base/errors.js';
+import { inodeLimit } from './inode-limit.js';
 import type { OnDelete, VolumeRecord } from '../records/record.js';
 
 /** What a VolumeAttributesClass may ask for; what is absent stays as it is (csi.proto, mutable_parameters). */
 export interface MutableParameters {
   readonly onDelete?: OnDelete;
   readonly softLimitPercent?: number;
+  /** Files and directories; 0: as many as there is room for. */
+  readonly inodeLimit?: number;
 }
 
 interface Parameter<T> {
@@ -22,13 +25,19 @@ const PARAMETERS: { readonly [N in keyof MutableParameters]-?: Parameter<NonNull
     values: 'a whole number from 1 to 99',
     parse: (value) => (/^[1-9]\d?$/.test(value) ? Number(value) : undefined),
   },
+  inodeLimit,
 };
 
 const NAMES = Object.keys(PARAMETERS) as readonly (keyof MutableParameters)[];
 
+/** What csi-resizer adds with --extra-modify-metadata: which claim it is. */
+const SIDECAR_PREFIX = 'csi.storage.k8s.io/';
+
 /** @throws KayalError INVALID_ARGUMENT naming the parameter and what is allowed, for unknown ones the known ones */
 export function parseMutableParameters(given: Readonly<Record<string, string>>): MutableParameters {
-  const unknown = Object.keys(given).filter((key) => !Object.hasOwn(PARAMETERS, key));
+  const unknown = Object.keys(given).filter(
+    (key) => !Object.hasOwn(PARAMETERS, key) && !key.startsWith(SIDECAR_PREFIX),
+  );
   if (unknown.length > 0) {
     throw invalidArgument(
       `unknown mutable parameter ${unknown.map((key) => JSON.stringify(key)).join(', ')}; known are ${NAMES.join(', ')}`,

@@ -5,6 +5,8 @@ describe('parseParameters', () => {
   it('has the defaults of the docs', () => {
     expect(parseParameters({})).toEqual({
       pools: [],
+      volumeType: 'directory',
+      fsType: undefined,
       pathPattern: undefined,
       onDelete: 'delete',
       uid: 0,
@@ -15,7 +17,7 @@ describe('parseParameters', () => {
 
   it('names every unknown parameter and lists the known ones', () => {
     expect(() => parseParameters({ size: '1', Pool: 'x' })).toThrow(
-      'unknown parameter "size", "Pool"; known are pool, pathPattern, onDelete, uid, gid, mode',
+      'unknown parameter "size", "Pool"; known are pool, volumeType, fsType, pathPattern, onDelete, inodeLimit, uid, gid, mode',
     );
   });
 
@@ -36,6 +38,12 @@ describe('parseParameters', () => {
     ['mode', '0o777'],
     ['mode', '888'],
     ['pathPattern', '../x'],
+    ['volumeType', 'block'],
+    ['fsType', 'btrfs'],
+    ['inodeLimit', '9'],
+    ['inodeLimit', '1e6'],
+    ['inodeLimit', '0'],
+    ['inodeLimit', '1000000000001'],
   ])('refuses %s: %s and says what is allowed', (key, value) => {
     expect(() => parseParameters({ [key]: value })).toThrow(`parameter ${key}: ${JSON.stringify(value)} is not `);
   });

@@ -1,14 +1,21 @@
 import { invalidArgument } from '../../base/errors.js';
+import { inodeLimit } from './inode-limit.js';
 import { checkPathPattern } from './path-pattern.js';
 import { isPoolName } from '../records/handle.js';
-import type { Claim, OnDelete } from '../records/record.js';
+import type { Claim, FsType, OnDelete } from '../records/record.js';
 
 /** What a StorageClass asks for, parsed. */
 export interface VolumeParameters {
   /** Pools to choose from; empty: the only one there is. */
   readonly pools: readonly string[];
+  /** What a mounted volume is; one of volumeMode Block is `block` whatever this says. */
+  readonly volumeType: 'directory' | 'file';
+  /** The filesystem of a `file` volume; absent: not said. */
+  readonly fsType?: FsType | undefined;
   readonly pathPattern?: string | undefined;
   readonly onDelete: OnDelete;
+  /** Files and directories; 0: as many as there is room for. */
+  readonly inodeLimit?: number | undefined;
   readonly uid: number;
   readonly gid: number;
   readonly mode: number;
@@ -33,6 +40,14 @@ const PARAMETERS = {
       return names.every(isPoolName) && new Set(names).size === names.length ? names : undefined;
     },
   } satisfies Parameter<readonly string[]>,
+  volumeType: {
+    values: 'directory or file',
+    parse: (value) => (value === 'directory' || value === 'file' ? value : undefined),
+  } satisfies Parameter<'directory' | 'file'>,
+  fsType: {
+    values: 'ext4 or xfs',
+    parse: (value) => (value === 'ext4' || value === 'xfs' ? value : undefined),
+  } satisfies Parameter<FsType>,
   pathPattern: {
     values:
       'a relative path of literal text, ${pvc.metadata.namespace}, ${pvc.metadata.name} and ${pv.metadata.name}, outside .kayal and volumes',
@@ -42,6 +57,7 @@ const PARAMETERS = {
     values: 'delete, archive or retain',
     parse: (value) => (value === 'delete' || value === 'archive' || value === 'retain' ? value : undefined),
   } satisfies Parameter<OnDelete>,
+  inodeLimit: inodeLimit satisfies Parameter<number>,
   uid: id,
   gid: id,
   mode: {
@@ -86,8 +102,11 @@ export function parseParameters(given: Readonly<Record<string, string>>): Volume
   }
   return {
     pools: parse(given, 'pool') ?? [],
+    volumeType: parse(given, 'volumeType') ?? 'directory',
+    fsType: parse(given, 'fsType'),
     pathPattern: parse(given, 'pathPattern'),
     onDelete: parse(given, 'onDelete') ?? 'delete',
+    inodeLimit: parse(given, 'inodeLimit'),
     uid: parse(given, 'uid') ?? 0,
     gid: parse(given, 'gid') ?? 0,
     mode: parse(given, 'mode') ?? 0o777,

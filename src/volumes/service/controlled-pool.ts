@@ -3,6 +3,7 @@ import { deferred, type Deferred } from '../../base/deferred.js';
 import { KeyLock } from '../../base/key-lock.js';
 import type { Logger } from '../../base/logger.js';
 import type { ProcessIdentity } from '../../linux/process-info.js';
+import type { BrickLinks } from '../../linux/brick-links.js';
 import type { Tree } from '../../linux/tree.js';
 import type { PoolConfig } from '../../pools/types.js';
 import type { MechanismName, QuotaMechanism } from '../../quota/mechanism.js';
@@ -11,7 +12,7 @@ import { Catalog } from '../records/catalog.js';
 import { ContentJobs } from '../pool/content-jobs.js';
 import type { ContentSource, OpenSource } from '../pool/content-source.js';
 import { answerTasks } from './holder-task.js';
-import { answerRequests } from '../life/import.js';
+import { answerRequests } from '../life/answer-requests.js';
 import type { KnownPools } from '../pool/known-pools.js';
 import { Lease } from '../pool/lease.js';
 import { loadCatalog } from './load.js';
@@ -27,6 +28,8 @@ const OPENING_WAIT = 10_000;
 const FIRST_RETRY = 500;
 const LAST_RETRY = 15_000;
 const REQUESTS_EVERY = 1_000;
+/** A pod waits for its inline volume; a look at an empty directory takes a millisecond. */
+const INLINE_REQUESTS_EVERY = 300;
 const SWEEP_EVERY = 60_000;
 const REMEMBER_EVERY = 60_000;
 
@@ -40,6 +43,8 @@ export interface ControlledPoolOptions {
   /** The control mount. `background` is the same tree on threads of its own, for work that no call waits for. */
   readonly attach: () => Promise<{ readonly tree: Tree; readonly background: Tree }>;
   readonly mechanismFor: (tree: Tree, recorded: MechanismName | undefined) => Promise<QuotaMechanism>;
+  /** Connections to the bricks, where they are on this machine. */
+  readonly bricks?: BrickLinks | undefined;
   /** Finds what a copy is made from, in whichever pool. */
   readonly openSource: (source: ContentSource) => Promise<OpenSource>;
   /** Told of every opening; must not throw. */
@@ -54,6 +59,7 @@ interface OpenSession {
 /** One pool of the config as the controller has it: opened in the background, opened again whenever it fails. */
 export class ControlledPool {
   readonly config: PoolConfig;
+  readonly installation: string;
   readonly #options: ControlledPoolOptions;
   readonly #abort = new AbortController();
   readonly #stopping: Deferred<Error> = deferred();
@@ -65,14 +71,22 @@ export class ControlledPool {
   #error: Error | undefined;
   #changed: Deferred<void> = deferred();
   #running: Promise<void> | undefined;
+  readonly #remembering = deferred<void>();
 
   constructor(options: ControlledPoolOptions) {
     this.config = options.config;
+    this.installation = options.installation;
     this.#options = options;
   }
 
+  /** Until then its calls wait, and are answered with UNAVAILABLE after a while. Once is enough. */
   start(): void {
-    this.#running = this.#run();
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when `listedCatalog` can tell what an earlier process knew; that needs no storage but the local one. */
+  async remembers(): Promise<void> {
+    await this.#remembering.promise;
   }
 
   /** The open pool; undefined while it is not. */
@@ -128,6 +142,7 @@ export class ControlledPool {
   async #run(): Promise<void> {
     let retry = FIRST_RETRY;
     this.#rememberedCatalog = await this.#remembered();
+    this.#remembering.resolve();
     while (!this.#abort.signal.aborted) {
       const ended = deferred<Error>();
       try {
@@ -174,8 +189,17 @@ export class ControlledPool {
   }
 
   async #open(fail: (error: Error) => void): Promise<OpenSession> {
-    const { config, installation, node, self, known, log } = this.#options;
     const { tree, background } = await this.#options.attach();
+    try {
+      return await this.#openOn({ tree, background, fail });
+    } catch (error) {
+      await background.close();
+      throw error;
+    }
+  }
+
+  async #openOn({ tree, background, fail }: Pick<Session, 'tree' | 'background' | 'fail'>): Promise<OpenSession> {
+    const { config, installation, node, self, known, log } = this.#options;
     await checkPool(config, tree, installation, known);
     const lease = await Lease.acquire({
       tree,
@@ -189,9 +213,12 @@ export class ControlledPool {
         this.#notify();
       },
     });
+    let opened: QuotaMechanism | undefined;
     try {
-      const mechanismFor = (recorded: MechanismName | undefined): Promise<QuotaMechanism> =>
-        this.#options.mechanismFor(tree, recorded);
+      const mechanismFor = async (recorded: MechanismName | undefined): Promise<QuotaMechanism> => {
+        opened = await this.#options.mechanismFor(tree, recorded);
+        return opened;
+      };
       const { file, mechanism } = await preparePool({ config, tree, lease, installation, mechanismFor });
       await known.remember(config.name, file.id);
       const catalog = new Catalog();
@@ -211,6 +238,8 @@ export class ControlledPool {
         tree,
         background,
         mechanism,
+        // Neither features/marker nor features/simple-quota counts shared blocks.
+        bricks: mechanism.name === 'project' ? this.#options.bricks : undefined,
         lease,
         catalog,
         snapshots,
@@ -234,6 +263,8 @@ export class ControlledPool {
       const timers = this.#startBackground(session);
       purge.wake();
       void sampler.run();
+      // So that the first copy does not wait for the connections.
+      void session.bricks?.get();
       return {
         session,
         close: async (release) => {
@@ -241,13 +272,13 @@ export class ControlledPool {
           purge.close();
           sampler.close();
           await jobs.close();
-          await background.close();
+          await Promise.all([background.close(), mechanism.close?.()]);
           await this.#options.known.rememberVolumes(config.name, [...catalog.records()]).catch(() => undefined);
           await lease.close(release);
         },
       };
     } catch (error) {
-      await background.close();
+      await opened?.close?.();
       await lease.close(true);
       throw error;
     }
@@ -270,6 +301,7 @@ export class ControlledPool {
       void tick();
       return setInterval(() => void tick(), ms).unref();
     };
+    const lookEvery = session.config.inlineVolumes === undefined ? REQUESTS_EVERY : INLINE_REQUESTS_EVERY;
     let remembered = 0;
     const remember = async (): Promise<void> => {
       const { catalog } = session;
@@ -279,7 +311,7 @@ export class ControlledPool {
     };
     return [
       every(REMEMBER_EVERY, 'volumes not remembered', remember),
-      every(REQUESTS_EVERY, 'requests of nodes not answered', () => answerRequests(session)),
+      every(lookEvery, 'requests of nodes not answered', () => answerRequests(session)),
       every(REQUESTS_EVERY, 'tasks of commands not done', () => answerTasks(session)),
       every(SWEEP_EVERY, 'unfinished operations not finished', () => finishUnfinished(session)),
     ];
@@ -289,6 +321,7 @@ export class ControlledPool {
   async close(): Promise<void> {
     this.#abort.abort();
     this.#stopping.resolve(unavailable('the controller is stopping'));
+    this.#remembering.resolve();
     await this.#running;
   }
 }

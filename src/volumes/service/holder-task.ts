@@ -10,6 +10,7 @@ import { KayalError, deadlineExceeded, messageOf, type ErrorCode } from '../../b
 import type { Tree } from '../../linux/tree.js';
 import { REQUESTS_DIRECTORY } from '../records/layout.js';
 import { purgeKept } from './purge-kept.js';
+import { releaseNode } from './release-node.js';
 import { repairPool } from '../health/repair.js';
 import { change, type Session } from '../pool/session.js';
 
@@ -18,6 +19,8 @@ const MAX_TASK_BYTES = 1024 * 1024;
 /** Lines beyond these would make the answer larger than one read of it. */
 const MAX_LINES = 2_000;
 const LOOK_EVERY_MS = 300;
+/** Others wait for their answer. */
+const TASK_WAIT_MS = 4_500;
 /** Answers and tasks that nobody came back for are removed after this time, in ms. */
 const FORGOTTEN_AFTER_MS = 60 * 60 * 1000;
 
@@ -36,6 +39,7 @@ const ERROR_CODES = [
 const taskSchema = v.variant('kind', [
   v.object({ kind: v.literal('purge'), id: v.string() }),
   v.object({ kind: v.literal('repair') }),
+  v.object({ kind: v.literal('release'), id: v.string(), node: v.string(), again: v.boolean() }),
 ]);
 const fileSchema = v.object({
   task: taskSchema,
@@ -64,13 +68,19 @@ async function readTask(tree: Tree, path: string): Promise<TaskFile | undefined>
   }
 }
 
-/** Does a task; the caller's session holds the lease. @returns what was done, a line each */
-export async function performTask(session: Session, task: HolderTask): Promise<string[]> {
+/**
+ * Does a task; the caller's session holds the lease.
+ * @param waitMs how long a task may take that can be asked for again: ABORTED after that, while it goes on
+ * @returns what was done, a line each
+ */
+export async function performTask(session: Session, task: HolderTask, waitMs: number): Promise<string[]> {
   switch (task.kind) {
     case 'purge':
       return [await purgeKept(session, task.id)];
     case 'repair':
       return repairPool(session);
+    case 'release':
+      return [await releaseNode(session, task, waitMs)];
   }
 }
 
@@ -96,7 +106,7 @@ export async function answerTasks(session: Session): Promise<void> {
 
 async function answerTo(session: Session, task: HolderTask): Promise<TaskFile['answer']> {
   try {
-    const done = await performTask(session, task);
+    const done = await performTask(session, task, TASK_WAIT_MS);
     return { done: done.slice(0, MAX_LINES) };
   } catch (error) {
     return { code: error instanceof KayalError ? error.code : 'UNAVAILABLE', message: messageOf(error) };

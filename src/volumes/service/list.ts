@@ -20,9 +20,9 @@ export interface VolumePage {
   readonly nextToken: string;
 }
 
-/** False for volumes that are gone for the CO: they are not its volumes any more. */
+/** False for volumes that are gone for the CO, and for inline volumes of pods: it knows no PersistentVolume of theirs. */
 export function isListed(record: VolumeRecord): boolean {
-  return record.state === 'ready' || record.state === 'expanding';
+  return record.ephemeral === undefined && (record.state === 'ready' || record.state === 'expanding');
 }
 
 /** The index of the first element that is greater than `after`. */

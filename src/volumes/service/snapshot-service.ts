@@ -8,6 +8,7 @@ import { snapshotKey } from '../records/snapshot-catalog.js';
 import { listSnapshots, type SnapshotPage, type SnapshotQuery } from './snapshot-list.js';
 import type { SnapshotGroup, SnapshotRecord } from '../records/snapshot-record.js';
 import { beginSnapshot, startSnapshot, trashSnapshot, type WantedSnapshot } from '../life/snapshots.js';
+import { poolNotConfigured } from './pool-not-configured.js';
 
 /** How long a call waits for a copy, in ms; with what else it does it is to answer within 5 s. */
 export const COPY_WAIT = 4_500;
@@ -69,11 +70,15 @@ export class SnapshotService {
     }
   }
 
-  /** Deletes a snapshot; OK when there is none. @throws KayalError FAILED_PRECONDITION while a volume is made from it */
+  /**
+   * Deletes a snapshot; OK when there is none.
+   * @throws KayalError FAILED_PRECONDITION while a volume is made from it, or when its pool is not configured
+   */
   async delete(handle: string): Promise<void> {
     const parsed = parseHandle(handle);
-    const pool = parsed === undefined ? undefined : this.#pools().get(parsed.pool);
-    if (parsed === undefined || pool === undefined) return;
+    if (parsed === undefined) return;
+    const pool = this.#pools().get(parsed.pool);
+    if (pool === undefined) throw poolNotConfigured('snapshot', handle, parsed.pool);
     const session = await pool.session();
     const group = session.snapshots.get(parsed.id)?.group;
     if (group !== undefined) {
@@ -175,8 +180,9 @@ export class SnapshotService {
   /** Deletes a group with its snapshots; OK when there is none. @throws KayalError FAILED_PRECONDITION, INVALID_ARGUMENT */
   async deleteGroup(handle: string, snapshots: readonly string[]): Promise<void> {
     const parsed = parseHandle(handle);
-    const pool = parsed === undefined ? undefined : this.#pools().get(parsed.pool);
-    if (parsed === undefined || pool === undefined) return;
+    if (parsed === undefined) return;
+    const pool = this.#pools().get(parsed.pool);
+    if (pool === undefined) throw poolNotConfigured('group snapshot', handle, parsed.pool);
     const session = await pool.session();
     const members = membersOf(session, parsed.id);
     if (members.length === members[0]?.group?.sources.length) checkMembers(handle, members, snapshots);

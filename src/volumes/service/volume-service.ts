@@ -1,37 +1,31 @@
-import {
-  type KayalError,
-  aborted,
-  failedPrecondition,
-  invalidArgument,
-  notFound,
-  unavailable,
-} from '../../base/errors.js';
+import { type KayalError, aborted, failedPrecondition, notFound } from '../../base/errors.js';
 import { KeyLock } from '../../base/key-lock.js';
 import { maxBytes } from '../../base/units.js';
-import type { PoolConfig } from '../../pools/types.js';
 import { conditionOf } from '../health/condition.js';
-import type { ControlledPool } from './controlled-pool.js';
+import { PoolChoice, type PoolChoiceOptions } from './choose-pool.js';
 import { createVolume, type CapacityRange, type WantedVolume } from '../life/create.js';
 import { assertNotRead } from '../pool/content-source.js';
 import { deleteVolume } from '../life/delete.js';
 import { expandVolume } from '../life/expand.js';
 import { formatHandle, parseHandle, volumeIdOf, type Handle } from '../records/handle.js';
 import { isListed, type ListedVolume } from './list.js';
+import { takeoverJob } from '../life/image-takeover.js';
+import { assertNotInUse } from '../leases/in-use.js';
 import { lookAt } from '../health/look.js';
 import { modifyVolume } from '../life/modify.js';
 import type { MutableParameters } from '../requests/mutable-parameters.js';
+import { ANYWHERE, isAllowed, type TopologyRequirement } from '../requests/topology.js';
 import type { VolumeRecord } from '../records/record.js';
 import type { Session } from '../pool/session.js';
 import { COPY_WAIT } from './snapshot-service.js';
 import { volumeJob } from '../life/volume-content.js';
+import { poolNotConfigured } from './pool-not-configured.js';
 
-export interface VolumeServiceOptions {
-  /** Every pool of the config, by name. */
-  readonly pools: () => ReadonlyMap<string, PoolConfig>;
-  /** The pools that this controller manages: all but the static-only ones. */
-  readonly controlled: () => ReadonlyMap<string, ControlledPool>;
+export interface VolumeServiceOptions extends PoolChoiceOptions {
   /** True when a pod of this very machine uses the volume, where that can be known. */
   readonly isPublished: (record: VolumeRecord) => Promise<boolean>;
+  /** Whether nodes have to be attached to a volume before they use it. */
+  readonly attach: boolean;
 }
 
 /** What can be made in a pool, in bytes. */
@@ -45,9 +39,11 @@ export interface Available {
 export class VolumeService {
   readonly #options: VolumeServiceOptions;
   readonly #names = new KeyLock();
+  readonly #choice: PoolChoice;
 
   constructor(options: VolumeServiceOptions) {
     this.#options = options;
+    this.#choice = new PoolChoice(options);
   }
 
   /** Makes the volume or finds it made. @throws KayalError */
@@ -55,8 +51,12 @@ export class VolumeService {
     const release = this.#names.tryAcquire(wanted.name);
     if (release === undefined) throw aborted(`volume ${JSON.stringify(wanted.name)} is being made; retry`);
     try {
-      const candidates = this.#candidates(this.#poolsFor(wanted));
-      const session = (await this.#holderOf(candidates, wanted.name)) ?? (await this.#roomiest(candidates));
+      const session = await this.#choice.choose({
+        name: wanted.name,
+        pools: this.#poolsFor(wanted),
+        topology: wanted.topology ?? ANYWHERE,
+        requiredBytes: wanted.capacity.requiredBytes,
+      });
       const id = volumeIdOf(wanted.name);
       const record = await this.#locked(session, id, () => createVolume(session, wanted));
       return record.state === 'creating' ? await this.#filled(session, record) : record;
@@ -81,23 +81,33 @@ export class VolumeService {
     return this.#options.controlled().has(source) ? [source] : [];
   }
 
-  /** Deletes the volume; OK when there is none. @throws KayalError FAILED_PRECONDITION while a pod here uses it */
+  /**
+   * Deletes the volume; OK when there is none.
+   * @throws KayalError FAILED_PRECONDITION while a pod here uses it, or when its pool is not configured: OK would leak it
+   */
   async delete(handle: string): Promise<void> {
     const parsed = parseHandle(handle);
-    const pool = parsed === undefined ? undefined : this.#options.controlled().get(parsed.pool);
-    if (parsed === undefined || pool === undefined) return;
+    if (parsed === undefined) return;
+    const pool = this.#options.controlled().get(parsed.pool);
+    if (pool === undefined) {
+      if (this.#options.pools().has(parsed.pool)) return;
+      throw poolNotConfigured('volume', handle, parsed.pool);
+    }
     const session = await pool.session();
     await this.#locked(session, parsed.id, async () => {
       const damaged = session.catalog.damagedRecord(parsed.id);
       if (damaged !== undefined) throw damaged;
       const record = session.catalog.get(parsed.id);
       if (record === undefined) return;
+      if (record.ephemeral !== undefined) throw inlineVolume(handle);
       if (await this.#options.isPublished(record)) {
         throw failedPrecondition(`volume ${handle} is in use on this node: unpublish it first`);
       }
+      if (isListed(record)) await assertNotInUse(session.tree, record, this.#options);
       const open = [...this.#options.controlled().values()].flatMap((other) => other.current() ?? []);
       assertNotRead(open, { kind: 'volume', handle: formatHandle(record) });
       await session.jobs.cancel(volumeJob(parsed.id));
+      await session.jobs.cancel(takeoverJob(parsed.id));
       const current = session.catalog.get(parsed.id);
       if (current !== undefined) await deleteVolume(session, current);
     });
@@ -148,11 +158,15 @@ export class VolumeService {
     };
   }
 
-  /** Room in the given pools together, and in the roomiest of them; all pools when none is named. */
-  async available(pools: readonly string[]): Promise<Available> {
+  /**
+   * Room in the given pools together, and in the roomiest of them; all pools when none is named.
+   * @param topology the pools that are reached from there only
+   */
+  async available(pools: readonly string[], topology: TopologyRequirement = ANYWHERE): Promise<Available> {
     const names = pools.length > 0 ? pools : [...this.#options.controlled().keys()];
     const result = { availableBytes: 0n, largestVolumeBytes: 0n, minimumVolumeBytes: 0n };
-    for (const pool of this.#candidates(names)) {
+    for (const pool of this.#choice.named(names)) {
+      if (this.#choice.isElsewhere(pool) || !isAllowed(topology, this.#choice.nodeOf(pool))) continue;
       const session = await pool.session();
       await session.capacity.refresh();
       const { available } = session.capacity.current();
@@ -183,6 +197,7 @@ export class VolumeService {
     if (record === undefined || (record.state !== 'ready' && record.state !== 'expanding')) {
       throw notFound(`volume ${handle} does not exist${record === undefined ? '' : ` (it is ${record.state})`}`);
     }
+    if (record.ephemeral !== undefined) throw inlineVolume(handle);
     return record;
   }
 
@@ -199,57 +214,9 @@ export class VolumeService {
       release();
     }
   }
+}
 
-  #candidates(names: readonly string[]): ControlledPool[] {
-    const pools = this.#options.pools();
-    const known = [...pools.keys()].join(', ');
-    if (names.length === 0) {
-      const [only, ...others] = [...this.#options.controlled().values()];
-      if (only !== undefined && others.length === 0) return [only];
-      throw invalidArgument(
-        only === undefined
-          ? 'no pool is configured that volumes can be made in'
-          : `parameter pool: is missing, and there are several pools: ${known}`,
-      );
-    }
-    return names.map((name) => {
-      if (!pools.has(name)) throw invalidArgument(`parameter pool: ${name} is unknown; pools are ${known}`);
-      const pool = this.#options.controlled().get(name);
-      if (pool === undefined)
-        throw failedPrecondition(`parameter pool: ${name} holds static volumes only (staticOnly)`);
-      return pool;
-    });
-  }
-
-  /** The pool that has a volume of this name from an earlier attempt. */
-  async #holderOf(candidates: readonly ControlledPool[], name: string): Promise<Session | undefined> {
-    const id = volumeIdOf(name);
-    for (const pool of candidates) {
-      const session = pool.current();
-      const catalog = session?.catalog ?? pool.seenCatalog();
-      // A pool never seen might have it: making another one elsewhere would leave that one behind.
-      if (catalog === undefined) {
-        if ((await pool.session()).catalog.get(id) !== undefined) return pool.session();
-      } else if (catalog.get(id) !== undefined || catalog.damagedRecord(id) !== undefined) return pool.session();
-    }
-    return undefined;
-  }
-
-  async #roomiest(candidates: readonly ControlledPool[]): Promise<Session> {
-    const [first] = candidates;
-    if (candidates.length === 1 && first !== undefined) return first.session();
-    let best: { session: Session; available: bigint } | undefined;
-    for (const pool of candidates) {
-      const session = pool.current();
-      if (session === undefined) continue;
-      await session.capacity.refresh();
-      const { available } = session.capacity.current();
-      if (best === undefined || available > best.available) best = { session, available };
-    }
-    if (best === undefined) {
-      const reasons = candidates.map((pool) => `${pool.config.name}: ${pool.reason()}`);
-      throw unavailable(`none of the pools is available (${reasons.join('; ')})`);
-    }
-    return best.session;
-  }
+/** It comes and goes with its pod, as its node says. */
+function inlineVolume(handle: string): KayalError {
+  return failedPrecondition(`volume ${handle} is the inline volume of a pod: it goes with the pod`);
 }

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import { describe, expect, it } from 'vitest';
+import { IoWorkers } from '../../src/linux/io-workers.js';
+import { Tree } from '../../src/linux/tree.js';
+import { acquireImage, currentImage, releaseImage } from '../../src/volumes/leases/image-lease.js';
+import { bucketOf } from '../../src/volumes/records/handle.js';
+import { isServiceError } from '../lib/csi-client.js';
+import { KillableDriver } from '../lib/killable-driver.js';
+import { loopDirectory } from '../lib/loop-directory.js';
+import { collectingLogger } from '../lib/managed-pool.js';
+import { directoryPool } from '../lib/pool-configs.js';
+import { MiB, retried } from '../lib/requests.js';
+import { VolumeUser, block } from '../lib/volume-user.js';
+
+const capability = block();
+
+/** A takeover may take longer than one call; a controller that died answers nothing, and is not asked again. */
+async function untilDone(call: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await call();
+      return;
+    } catch (error) {
+      if (!isServiceError(error) || error.code !== status.ABORTED) throw error;
+    }
+  }
+}
+
+/** The controller dies at every step of a takeover. */
+describe('a takeover', { timeout: 400_000 }, () => {
+  it('ends with one image, the old or the new one, wherever the controller is killed', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 't-'));
+    const base = await loopDirectory(directory, 'main', 400, 'xfs');
+    const io = new IoWorkers({ log: collectingLogger() });
+    const options = { directory, pools: [directoryPool('main', base.path)], env: { KAYAL_ATTACH: 'yes' } };
+    const driver = await KillableDriver.start(options);
+    const tree = await Tree.open(io, 'test', base.path);
+    try {
+      const user = new VolumeUser(directory, () => driver.driver);
+      const handle = await user.create('v', { sizeMiB: 1, capability });
+      const record = { id: 'v', pool: 'main', path: `volumes/${bucketOf('v')}/v` };
+      const holder = { node: 'lost', machineId: 'another', bootId: 'boot' };
+      const content = randomBytes(MiB);
+      await writeFile(join(base.path, record.path, 'image.1'), content);
+      let epoch = 1;
+      const hold = async (): Promise<void> => {
+        expect(await acquireImage(tree, record, holder)).toMatchObject({ epoch });
+      };
+      const takeAway = async (): Promise<void> => {
+        const { controller } = driver.client;
+        await controller.ControllerUnpublishVolume({ volume_id: handle, node_id: 'lost' });
+        const request = { volume_id: handle, node_id: 'node-1', volume_capability: capability };
+        await untilDone(() => controller.ControllerPublishVolume(request));
+      };
+      await hold();
+      const { visited, all } = await driver.killEverywhere({
+        call: takeAway,
+        most: 14,
+        check: async () => {
+          const names = await readdir(join(base.path, record.path));
+          const kept = names.filter((name) => name.startsWith('image.')).sort();
+          expect(kept.length).toBeGreaterThan(0);
+          expect((await readFile(join(base.path, record.path, kept.at(-1) ?? ''))).equals(content)).toBe(true);
+          await retried(takeAway);
+          epoch++;
+          expect(await readdir(join(base.path, record.path))).toEqual([`image.${epoch}`]);
+          expect((await readFile(join(base.path, record.path, `image.${epoch}`))).equals(content)).toBe(true);
+          expect(await currentImage(tree, record)).toMatchObject({ epoch, holder: undefined, takeover: false });
+          expect(await readdir(join(base.path, '.kayal/leases/images', bucketOf('v')))).toEqual([]);
+          const fences = await readdir(join(base.path, '.kayal/leases'));
+          const fence = fences.find((name) => name.startsWith('controller.') && !name.endsWith('.json')) ?? '';
+          const leftovers = (await readdir(join(base.path, '.kayal/leases', fence))).filter(
+            (name) => name !== 'tmp-lease',
+          );
+          expect(leftovers).toEqual([]);
+          await driver.client.controller.ControllerUnpublishVolume({ volume_id: handle, node_id: '' });
+          await hold();
+        },
+      });
+      console.log(`takeover: kill -9 at ${visited} of ${all} points`);
+      expect(all).toBeGreaterThan(20);
+      expect(visited).toBeGreaterThan(6);
+      await releaseImage(tree, record.id, holder);
+      await user.remove(handle);
+    } finally {
+      await tree.close();
+      await io.close();
+      await driver.stop();
+      await base.remove();
+    }
+  });
+});
