@@ -1,5 +1,4 @@
 // npm test: everything that needs no Kubernetes. `npm test -- unit gluster` runs these parts alone; test/runner has them.
-// `--long` has the long faults caused too.
 import {
   build,
   ensureDebianPackages,
@@ -23,6 +22,7 @@ const NEEDS = {
   chart: ['go'],
   gluster: ['dist', 'gluster'],
   faults: ['dist', 'gluster'],
+  measured: ['dist', 'gluster'],
   demo: ['gluster'],
   sanity: ['dist', 'gluster', 'go'],
   'project-quota': ['dist', 'gluster'],
@@ -30,8 +30,7 @@ const NEEDS = {
 
 await main((args) => {
   const started = performance.now();
-  const named = args.filter((arg) => arg !== '--long');
-  const parts = new Set(named.length > 0 ? named : Object.keys(NEEDS));
+  const parts = new Set(args.length > 0 ? args : Object.keys(NEEDS));
   const unknown = [...parts].filter((part) => !Object.hasOwn(NEEDS, part));
   if (unknown.length > 0) {
     throw new SetupError(`${unknown.join(', ')}: no such part; there is ${Object.keys(NEEDS).join(', ')}`);
@@ -44,7 +43,6 @@ await main((args) => {
   if (needs.has('gluster')) ensureDebianPackages('gluster', 'tests');
   if (needs.has('dist') && !parts.has('build')) build();
   return runTypeScript('test/runner/main.ts', [...parts], {
-    KAYAL_TEST_LONG: named.length < args.length ? '1' : '',
     KAYAL_TEST_SETUP_MS: String(Math.round(performance.now() - started)),
   });
 });

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests on real GlusterFS. One file at a time: they measure, and share the machine's processors and quotad's socket. */
+/** Tests on real GlusterFS, one file at a time; `npm test` runs two files at once, each in a mount namespace of its own. */
 export default defineConfig({
   test: {
     pool: 'forks',

@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../src/base/errors.js';
-import { describeLeftovers, findLeftovers, removeLeftovers } from '../lib/leftovers.js';
 import { findEarlierRuns, removeRun, RunDirectory } from '../lib/run-directory.js';
-import { PARTS, type Part } from './parts.js';
+import { countLeaks } from './leaks.js';
+import { PARTS } from './parts.js';
 import { formatSummary, sumOf, type Counts, type PartResult } from './summary.js';
+import type { Part } from './vitest-part.js';
 
 /** On disk, and short; see RunDirectory. */
 const BASE = process.env['KAYAL_TEST_DIR'] ?? '/var/tmp/kayal-test';
@@ -23,15 +24,6 @@ async function removeCrashedRuns(): Promise<void> {
     say(`removing what an earlier run left: ${path}`);
     await removeRun(path);
   }
-}
-
-/** Whatever a part leaves running, mounted or attached is a failure of that part, and is taken away for the next. */
-async function countLeaks(name: string, directory: string): Promise<number> {
-  const leaks = describeLeftovers(await findLeftovers(directory));
-  if (leaks.length === 0) return 0;
-  say(`${name} left behind:\n${leaks.map((leak) => `  ${leak}`).join('\n')}`);
-  await removeLeftovers(directory);
-  return 1;
 }
 
 async function runPart(name: string, part: Part, run: RunDirectory): Promise<PartResult> {

@@ -4,21 +4,12 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { FAULT_TABLE, formatFaults } from '../faults/fault-table.js';
 import { runCommand } from '../lib/run-command.js';
+import { countsSchema, inLanes } from './lanes.js';
 import { runStreaming } from './run-streaming.js';
 import type { Counts } from './summary.js';
-import { countsOfVitestReport } from './vitest-report.js';
-
-export interface PartContext {
-  /** Everything that a part makes lies below it; it is TMPDIR for what the part starts. */
-  readonly directory: string;
-  readonly env: NodeJS.ProcessEnv;
-  readonly signal: AbortSignal;
-}
-
-export type Part = (context: PartContext) => Promise<Counts>;
+import { NODE_MODULES_BIN, vitest, type Part } from './vitest-part.js';
 
 const MINUTE = 60_000;
-const NODE_MODULES_BIN = 'node_modules/.bin';
 
 const one = (isPassed: boolean): Counts => ({ passed: isPassed ? 1 : 0, failed: isPassed ? 0 : 1, skipped: 0 });
 
@@ -27,38 +18,20 @@ function command(program: string, ...args: readonly string[]): Part {
   return async (context) => one((await runStreaming(program, args, { ...context, timeoutMs: 5 * MINUTE })) === 0);
 }
 
-function vitest(timeoutMs: number, args: readonly string[]): Part {
-  return async (context) => {
-    const report = join(context.directory, 'vitest.json');
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const code = await runStreaming(`${NODE_MODULES_BIN}/vitest`, ['run', ...args, ...reporters], {
-      ...context,
-      timeoutMs,
-    });
-    const counts = countsOfVitestReport(await readFile(report, 'utf8'));
-    // vitest also fails on what happens outside of tests, such as an unhandled rejection.
-    return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
-  };
-}
-
 /** Those of the folders that are there; vitest fails when they hold no test. */
 function onGluster(timeoutMs: number, ...folders: readonly string[]): Part {
   const present = folders.filter((folder) => existsSync(folder));
   return vitest(timeoutMs, ['--config', 'test/vitest.config.ts', ...(present.length > 0 ? present : folders)]);
 }
 
-/** The quick ones; KAYAL_TEST_LONG has the long ones run as well. */
+/** Ends with a table of what was done and seen. */
 const faults: Part = async (context) => {
   const table = join(context.directory, 'faults.jsonl');
-  const isLong = (context.env['KAYAL_TEST_LONG'] ?? '') !== '';
-  const without = isLong ? [] : ['--exclude', 'test/faults/long/**'];
-  const run = vitest((isLong ? 60 : 15) * MINUTE, ['--config', 'test/vitest.config.ts', 'test/faults', ...without]);
-  const counts = await run({ ...context, env: { ...context.env, [FAULT_TABLE]: table } });
+  const noted = { ...context, env: { ...context.env, [FAULT_TABLE]: table } };
+  const counts = await inLanes('test/faults')(noted);
   process.stdout.write(`\n${formatFaults(await readFile(table, 'utf8').catch(() => ''))}\n`);
   return counts;
 };
-
-const countsSchema = v.object({ passed: v.number(), failed: v.number(), skipped: v.number() });
 
 /** A program that writes its counts to the file that KAYAL_TEST_COUNTS names. */
 function script(timeoutMs: number, module: string): Part {
@@ -95,8 +68,9 @@ export const PARTS: Readonly<Record<string, Part>> = {
   types: command(`${NODE_MODULES_BIN}/tsc`, '--noEmit'),
   unit: vitest(5 * MINUTE, []),
   chart: vitest(20 * MINUTE, ['--config', 'test/vitest.config.ts', 'test/chart']),
-  gluster: onGluster(20 * MINUTE, 'test/gluster'),
+  gluster: inLanes('test/gluster'),
   faults,
+  measured: onGluster(10 * MINUTE, 'test/measured'),
   demo: command(process.execPath, 'scripts/demo.mjs'),
   sanity: script(10 * MINUTE, 'test/sanity/main.ts'),
   'project-quota': onGluster(15 * MINUTE, 'test/project-quota', 'test/quota'),

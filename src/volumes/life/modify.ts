@@ -18,7 +18,11 @@ export async function modifyVolume(
   wanted: MutableParameters,
 ): Promise<VolumeRecord> {
   const modified = applyMutableParameters(record, wanted);
-  if (modified === record) return record;
+  if (modified === record) {
+    // On record since a call that was cut off: it may not be in force yet.
+    const isUnfinished = record.state === 'expanding' && wanted.inodeLimit !== undefined;
+    return isUnfinished ? expandToRecord(session, record) : record;
+  }
   checkInodeLimit(session, modified);
   const isLimited = modified.inodeLimit !== record.inodeLimit;
   // One that is being made gets all of its limits afterwards.

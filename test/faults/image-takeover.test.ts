@@ -15,6 +15,7 @@ import { collectingLogger } from '../lib/managed-pool.js';
 import { directoryPool } from '../lib/pool-configs.js';
 import { MiB, retried } from '../lib/requests.js';
 import { VolumeUser, block } from '../lib/volume-user.js';
+import { waitFor } from '../lib/wait.js';
 
 const capability = block();
 
@@ -56,6 +57,13 @@ describe('a takeover', { timeout: 400_000 }, () => {
         const request = { volume_id: handle, node_id: 'node-1', volume_capability: capability };
         await untilDone(() => controller.ControllerPublishVolume(request));
       };
+      /** Of the image, and what is half done in the fence of the controller. */
+      const leftLeases = async (): Promise<string[]> => {
+        const leases = join(base.path, '.kayal/leases');
+        const fence = (await readdir(leases)).find((name) => /^controller\.\d+$/.test(name)) ?? '';
+        const halfDone = (await readdir(join(leases, fence))).filter((name) => name !== 'tmp-lease');
+        return [...halfDone, ...(await readdir(join(leases, 'images', bucketOf('v'))))];
+      };
       await hold();
       const { visited, all } = await driver.killEverywhere({
         call: takeAway,
@@ -67,17 +75,16 @@ describe('a takeover', { timeout: 400_000 }, () => {
           expect((await readFile(join(base.path, record.path, kept.at(-1) ?? ''))).equals(content)).toBe(true);
           await retried(takeAway);
           epoch++;
+          // The image of the next epoch is the volume from the moment it is there; what was before goes in the background.
+          await waitFor('the former image to go', async () =>
+            (await readdir(join(base.path, record.path))).length === 1 ? true : undefined,
+          );
           expect(await readdir(join(base.path, record.path))).toEqual([`image.${epoch}`]);
           expect((await readFile(join(base.path, record.path, `image.${epoch}`))).equals(content)).toBe(true);
           expect(await currentImage(tree, record)).toMatchObject({ epoch, holder: undefined, takeover: false });
-          expect(await readdir(join(base.path, '.kayal/leases/images', bucketOf('v')))).toEqual([]);
-          const fences = await readdir(join(base.path, '.kayal/leases'));
-          const fence = fences.find((name) => name.startsWith('controller.') && !name.endsWith('.json')) ?? '';
-          const leftovers = (await readdir(join(base.path, '.kayal/leases', fence))).filter(
-            (name) => name !== 'tmp-lease',
-          );
-          expect(leftovers).toEqual([]);
-          await driver.client.controller.ControllerUnpublishVolume({ volume_id: handle, node_id: '' });
+          await waitFor('its leases to go', async () => ((await leftLeases()).length === 0 ? true : undefined));
+          const everywhere = { volume_id: handle, node_id: '' };
+          await retried(() => driver.client.controller.ControllerUnpublishVolume(everywhere));
           await hold();
         },
       });

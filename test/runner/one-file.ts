@@ -1,0 +1,14 @@
+// Runs one file of tests in the mount namespace that it was started in: one-file.ts DIRECTORY FILE
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { countLeaks } from './leaks.js';
+import { vitest } from './vitest-part.js';
+
+/** A little less than what lanes.ts gives the whole of it. */
+const TIMEOUT_MS = 19 * 60_000;
+
+const [directory = '', file = ''] = process.argv.slice(2);
+const run = vitest(TIMEOUT_MS, ['--config', 'test/vitest.config.ts', file]);
+const counts = await run({ directory, env: process.env, signal: new AbortController().signal });
+const failed = counts.failed + (await countLeaks(file, directory));
+await writeFile(join(directory, 'counts.json'), JSON.stringify({ ...counts, failed }));
