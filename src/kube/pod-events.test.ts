@@ -40,11 +40,9 @@ const sent = (count: number) =>
 it('every pod is told, in its own namespace', async () => {
   events.tell(PODS, EVENT);
   const requests = await sent(2);
-  expect(requests.map(({ method, url }) => `${method} ${url.pathname}`)).toEqual([
-    'POST /api/v1/namespaces/team/events',
-    'POST /api/v1/namespaces/other/events',
-  ]);
-  expect(requests[0]?.body).toMatchObject({
+  const to = (namespace: string) =>
+    requests.find(({ method, url }) => method === 'POST' && url.pathname === `/api/v1/namespaces/${namespace}/events`);
+  expect(to('team')?.body).toMatchObject({
     kind: 'Event',
     metadata: { namespace: 'team', name: expect.stringMatching(/^web-0\.[0-9a-f]{16}$/) as string },
     involvedObject: { kind: 'Pod', namespace: 'team', name: 'web-0', uid: 'u0' },
@@ -52,7 +50,7 @@ it('every pod is told, in its own namespace', async () => {
     firstTimestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/) as string,
     source: { component: 'csi.kayal.storage', host: 'node-1' },
   });
-  expect(requests[1]?.body).toMatchObject({
+  expect(to('other')?.body).toMatchObject({
     metadata: { name: expect.stringMatching(/^x{230}\.[0-9a-f]{16}$/) as string },
   });
 });
@@ -62,10 +60,11 @@ it('the same is said once, something else at once', async () => {
   events.tell(PODS, EVENT);
   events.tell(PODS.slice(0, 1), { ...EVENT, reason: 'VolumeAnswers' });
   const requests = await sent(3);
-  expect(requests.map(({ body }) => (body as { reason: string }).reason)).toEqual([
-    'VolumeHangs',
-    'VolumeHangs',
+  // Several are on their way at once.
+  expect(requests.map(({ body }) => (body as { reason: string }).reason).sort()).toEqual([
     'VolumeAnswers',
+    'VolumeHangs',
+    'VolumeHangs',
   ]);
 });
 

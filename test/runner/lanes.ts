@@ -24,7 +24,7 @@ async function runFile(file: string, { directory, env, signal }: PartContext): P
   const own = join(dirname(directory), String(++started));
   await mkdir(own);
   const program = [process.execPath, '--import', 'tsx', 'test/runner/one-file.ts', own, file];
-  const context = { env: { ...env, TMPDIR: own }, signal, timeoutMs: TIMEOUT_MS };
+  const context = { env, signal, timeoutMs: TIMEOUT_MS };
   await runStreaming('unshare', ['--mount', '--propagation', 'private', '--', ...program], context);
   const report = join(own, 'counts.json');
   if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
