@@ -5,15 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeLimit, OBJECTS_XATTR } from '../../src/quota/gluster-xattrs.js';
 import { recordPath } from '../../src/volumes/records/layout.js';
 import { parseRecord, type VolumeRecord } from '../../src/volumes/records/record.js';
-import { fillWithFiles } from '../lib/fill-with-files.js';
+import { COUNTED_LATE, fillWithFiles } from '../lib/fill-with-files.js';
 import { kayal } from '../lib/kayal.js';
 import { KillableDriver } from '../lib/killable-driver.js';
 import { publishNew } from '../lib/published-volume.js';
 import { createRequest, expectStatus, MiB, retried, SHARED } from '../lib/requests.js';
 import { twoPools, type TwoPools } from '../lib/two-pools.js';
-
-/** Files that are made before marker has counted the one that reaches the limit. */
-const LATE = 15;
 
 describe('inodeLimit on a managed pool with gluster quota', () => {
   let pools: TwoPools;
@@ -47,7 +44,7 @@ describe('inodeLimit on a managed pool with gluster quota', () => {
     const first = await fillWithFiles(volume.path);
     expect(first.error).toMatch(/Disk quota exceeded/);
     expect(first.files).toBeGreaterThanOrEqual(29);
-    expect(first.files).toBeLessThanOrEqual(29 + LATE);
+    expect(first.files).toBeLessThanOrEqual(29 + COUNTED_LATE);
     const handle = volume.handle;
 
     await modify(handle, '60');
@@ -55,7 +52,7 @@ describe('inodeLimit on a managed pool with gluster quota', () => {
     const second = await fillWithFiles(volume.path, 'more');
     expect(second.error).toMatch(/Disk quota exceeded/);
     expect(first.files + second.files).toBeGreaterThanOrEqual(59);
-    expect(first.files + second.files).toBeLessThanOrEqual(59 + LATE);
+    expect(first.files + second.files).toBeLessThanOrEqual(59 + COUNTED_LATE);
 
     await retried(() =>
       driver.client.controller.ControllerExpandVolume({

@@ -18,6 +18,7 @@ import { claimPath, isDefaultPath, makeParents, releasePath } from '../pool/path
 import { expandPathPattern } from '../requests/path-pattern.js';
 import { isImage, minimumBytesOf } from '../requests/volume-shape.js';
 import { RECORD_FORMAT, type VolumeRecord } from '../records/record.js';
+import { allocateProjectId } from '../pool/project-ids.js';
 import { createRecord, removeRecord, updateRecord } from '../pool/record-store.js';
 import { change, type Session } from '../pool/session.js';
 import { startVolumeContent, volumeJob } from './volume-content.js';
@@ -160,26 +161,6 @@ async function begin(session: Session, id: string, wanted: WantedVolume): Promis
   } finally {
     release();
   }
-}
-
-const allocations = new WeakMap<Session, { readonly ids: Set<number>; last: Promise<unknown> }>();
-
-/** One at a time, as two at once would both find the same id free; an id handed out stays taken for the session. */
-async function allocateProjectId(session: Session): Promise<number | undefined> {
-  if (session.mechanism.name !== 'project') return undefined;
-  let state = allocations.get(session);
-  if (state === undefined) {
-    state = { ids: session.catalog.projectIds(), last: Promise.resolve() };
-    allocations.set(session, state);
-  }
-  const { ids } = state;
-  const mine = state.last.then(async () => {
-    const id = await session.mechanism.allocate(ids);
-    if (id !== undefined) ids.add(id);
-    return id;
-  });
-  state.last = mine.catch(() => undefined);
-  return mine;
 }
 
 /** The steps from a record `creating` to `ready`. What is wrong for good undoes them; anything else is left to a retry. */

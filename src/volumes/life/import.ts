@@ -4,6 +4,7 @@ import { isVolumeId } from '../records/handle.js';
 import { claimPath } from '../pool/paths.js';
 import { problemOfPath } from '../requests/path-pattern.js';
 import { RECORD_FORMAT, type VolumeRecord } from '../records/record.js';
+import { allocateProjectId } from '../pool/project-ids.js';
 import { createRecord, updateRecord } from '../pool/record-store.js';
 import type { Session } from '../pool/session.js';
 
@@ -58,7 +59,7 @@ export async function importDirectory(
         imported: true,
         limitBytes,
         state: 'creating',
-        quota: { mechanism: mechanism.name, projectId: await mechanism.allocate(catalog.projectIds()) },
+        quota: { mechanism: mechanism.name, projectId: await allocateProjectId(session) },
         owner: { uid: entry.uid, gid: entry.gid, mode: entry.mode & 0o7777 },
         parameters: {},
         onDelete: 'retain',
