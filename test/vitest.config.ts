@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests on real GlusterFS, one file at a time; `npm test` runs two files at once, each in a mount namespace of its own. */
+/** Tests on real GlusterFS, one file at a time; `npm test` runs three files at once, each in a mount namespace of its own. */
 export default defineConfig({
   test: {
     pool: 'forks',

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { runStreaming } from './run-streaming.js';
@@ -8,7 +7,7 @@ import { sumOf, type Counts } from './summary.js';
 import type { Part, PartContext } from './vitest-part.js';
 
 /** These tests wait more than they compute. */
-const LANES = Math.min(2, availableParallelism());
+const LANES = 3;
 const TIMEOUT_MS = 20 * 60_000;
 
 export const countsSchema = v.object({ passed: v.number(), failed: v.number(), skipped: v.number() });
@@ -31,7 +30,7 @@ async function runFile(file: string, { directory, env, signal }: PartContext): P
   return v.parse(countsSchema, JSON.parse(await readFile(report, 'utf8')));
 }
 
-/** The tests of a folder, two files at a time. */
+/** The tests of a folder, several files at a time. */
 export function inLanes(folder: string): Part {
   return async (context) => {
     const files = (await readdir(folder)).filter((name) => name.endsWith('.test.ts')).sort();
