@@ -82,7 +82,13 @@ describe('client mounts of a node', () => {
     const stats = await bench.stats(handle, one);
     expect(stats.volume_condition).toMatchObject({ abnormal: true });
     expect(performance.now() - started).toBeLessThan(14_000);
-    await bench.publish(handle, { target: two });
+    // The client may not be known to be gone yet; kubelet asks again.
+    await waitFor('the new client', () =>
+      bench.publish(handle, { target: two }).then(
+        () => true,
+        () => undefined,
+      ),
+    );
     await writeFile(join(two, 'file'), 'x');
     const again = await bench.stats(handle, one);
     expect(again.volume_condition?.message).toMatch(/client that is gone.*restart the pod/);
