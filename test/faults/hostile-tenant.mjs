@@ -1,9 +1,9 @@
-// A tenant who attacks whatever walks through its volume: node hostile-tenant.mjs OUTSIDE, with the volume as its cwd.
+// A tenant who attacks whatever walks through its volume: run with the volume as its cwd, and OUTSIDE in its environment.
 // It swaps directories and files for links to OUTSIDE and moves them up and down the tree, as fast as it can, until it
 // is killed. Paths are relative: it goes on after the volume was unpublished or moved, as a process in a pod may.
 import { linkSync, mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 
-const [outside] = process.argv.slice(2);
+const { OUTSIDE: outside } = process.env;
 
 /** Most steps fail now and then: others are at work in the same tree. */
 const attempt = (step) => {

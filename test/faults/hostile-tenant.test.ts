@@ -60,7 +60,13 @@ describe.each(kinds)('a tenant who races the driver with links, on a %s pool', (
   };
 
   const attack = async (cwd: string): Promise<ChildProcess> => {
-    const tenant = spawn(process.execPath, [TENANT, outside], { cwd, stdio: 'ignore' });
+    // As a user who cannot change what lies outside by himself; nor could he read a program below root's home.
+    const program = ['--input-type=module', '--eval', await readFile(TENANT, 'utf8')];
+    const tenant = spawn('setpriv', ['--reuid', '1000', '--clear-groups', process.execPath, ...program], {
+      cwd,
+      env: { ...process.env, OUTSIDE: outside },
+      stdio: 'ignore',
+    });
     tenants.push(tenant);
     await waitFor('the first links', async () => ((await readdir(cwd)).includes('absolute') ? true : undefined));
     return tenant;

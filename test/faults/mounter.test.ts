@@ -45,9 +45,10 @@ describe('mounter', () => {
   const startMounter = async (prefix = mounterContainer.prefix): Promise<ChildProcess> => {
     const [program = '', ...args] = [
       ...prefix,
-      ...['tini', '-s', '--', 'flock', '--no-fork', path('mounter'), 'sleep', 'infinity'],
+      ...['tini', '-s', '--', 'flock', '--no-fork', '.', 'sleep', 'infinity'],
     ];
-    const child = spawn(program, args, { stdio: 'inherit' });
+    // By its working directory: another user cannot come here by the path.
+    const child = spawn(program, args, { stdio: 'inherit', cwd: path('mounter') });
     await waitFor('the mounter', async () => ((await flockHolders(path('mounter'))).length > 0 ? true : undefined));
     return child;
   };
@@ -399,8 +400,9 @@ describe('mounter', () => {
     await nodeContainer.take(pid);
     expect(await clientsInside()).toEqual([]);
     node = await startNode();
-    await waitFor('the client to be in the mounter', async () =>
-      (await clientsInside()).includes(pid) ? true : undefined,
+    // It is moved in one hierarchy of cgroups after the other.
+    await waitFor('the client to be in the mounter alone', async () =>
+      (await clientsInside()).includes(pid) && !(await nodeContainer.pids()).includes(pid) ? true : undefined,
     );
     await checkInMounter();
     checkNoErrors(at);
