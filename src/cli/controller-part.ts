@@ -6,6 +6,7 @@ import { registerPoolMetrics } from '../controller/pool-metrics.js';
 import type { BrickPlaces } from '../linux/brick-links.js';
 import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import { PoolMounts } from '../pools/mounts.js';
+import type { PoolConfig } from '../pools/types.js';
 import type { MechanismName } from '../quota/mechanism.js';
 import { createHooks } from '../rpc/hooks.js';
 import { serviceDefinition } from '../rpc/schema.js';
@@ -57,8 +58,9 @@ export function createControllerPart(runtime: Runtime, options: ControllerPartOp
     mechanismFor: (config, tree, recorded) =>
       createMechanism({ config, tree, recorded, graph: options.graphOf(config.name), io }),
   });
+  const configured = (): Map<string, PoolConfig> => new Map(runtime.config.pools.map((pool) => [pool.name, pool]));
   const volumes = new VolumeService({
-    pools: () => new Map(runtime.config.pools.map((pool) => [pool.name, pool])),
+    pools: configured,
     controlled: () => pools.all(),
     node: settings.nodeId,
     isPublished: options.isPublished,
@@ -67,7 +69,7 @@ export function createControllerPart(runtime: Runtime, options: ControllerPartOp
   const attach = settings.attach
     ? new AttachService({
         volumes,
-        pools: () => new Map(runtime.config.pools.map((pool) => [pool.name, pool])),
+        pools: configured,
         controlled: () => pools.all(),
         hasNode: options.hasNode,
         maxPerNode: settings.maxVolumesPerNode,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Driver } from '../lib/driver.js';
+import { findProcesses } from '../lib/leftovers.js';
 import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
 import { startOpen } from '../lib/open-driver.js';
 import { publishNew, type PublishedVolume } from '../lib/published-volume.js';
@@ -72,9 +73,10 @@ describe('faults of bricks', () => {
     expect(lostLines(copies[0] ?? '', acknowledged)).toEqual([]);
   };
 
-  const brickPids = async (): Promise<number[]> => {
-    const { stdout } = await runCommand('pgrep', ['-f', `glusterfsd .*${directory}`]);
-    return stdout.trim().split('\n').map(Number);
+  /** The processes of the bricks in a directory. */
+  const brickPids = async (path: string): Promise<number[]> => {
+    const isBrick = (command: string): boolean => command.startsWith('glusterfsd ') && command.includes(`${path}/`);
+    return (await findProcesses(isBrick)).map(({ pid }) => pid);
   };
 
   it('a brick whose filesystem is full: no error, and it heals when there is room', async () => {
@@ -103,10 +105,9 @@ describe('faults of bricks', () => {
     // ext4(5): abort, "as if a serious error had been found".
     await mustRun('mount', ['-o', 'remount,abort', disk(1).path]);
     await steady.goesOn(50);
-    const brickPath = join(disk(1).path, 'brick');
-    const brick = await mustRun('pgrep', ['-f', `glusterfsd .*--brick-name ${brickPath}`]).catch(() => '');
+    const pids = await brickPids(disk(1).path);
     await mustRun('umount', ['-l', disk(1).path]);
-    for (const pid of brick.trim().split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGKILL');
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
     await waitFor('the device to be free', async () => {
       const checked = await runCommand('fsck.ext4', ['-fy', join(directory, 'd2.img')]);
       return (checked.code ?? 8) < 4 ? true : undefined;
@@ -126,7 +127,7 @@ describe('faults of bricks', () => {
 
   it('all bricks hung for 20 s: the volume says so, and the same mount goes on', async () => {
     const steady = await write('hung');
-    const pids = await brickPids();
+    const pids = await brickPids(directory);
     expect(pids).toHaveLength(3);
     let seen: string;
     try {

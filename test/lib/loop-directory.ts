@@ -31,11 +31,14 @@ export async function loopDirectory(
   };
 }
 
-/** mount(8) finds a free loop device first, which another program may take or still be letting go of: then again. */
-async function mountLoop(image: string, path: string): Promise<void> {
+/**
+ * mount(8) finds a free loop device first, which another program may take or still be letting go of: then again.
+ * @param options besides `loop,rw`
+ */
+export async function mountLoop(image: string, path: string, ...options: readonly string[]): Promise<void> {
   for (let left = 5; ; left--) {
     // With `rw` it does not fall back to a read-only mount by itself.
-    const { code, stderr } = await runCommand('mount', ['-o', 'loop,rw', image, path]);
+    const { code, stderr } = await runCommand('mount', ['-o', ['loop', 'rw', ...options].join(','), image, path]);
     if (code === 0) return;
     if (left === 0) throw new Error(`${image} cannot be mounted: ${stderr.trim()}`);
     await sleep(300);

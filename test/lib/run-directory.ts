@@ -9,8 +9,8 @@ const KEEP_MARKER = 'keep';
 
 /**
  * Everything a run makes lies in one directory, named for the process, so that a later run can tell a crashed one from
- * one that is still going. On disk: bricks need extended attributes that a tmpfs of older kernels lacks. The path is
- * short, as sockets below it have 107 bytes (unix(7)).
+ * one that is still going. Not on a tmpfs: older kernels' lacks extended attributes that bricks need. The path is short,
+ * as sockets below it have 107 bytes (unix(7)).
  */
 export class RunDirectory {
   readonly path: string;

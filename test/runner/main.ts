@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { messageOf } from '../../src/base/errors.js';
 import { findEarlierRuns, removeRun, RunDirectory } from '../lib/run-directory.js';
 import { countLeaks } from './leaks.js';
+import { mountMemoryDisk } from './memory-disk.js';
 import { PARTS } from './parts.js';
 import { formatSummary, sumOf, type Counts, type PartResult } from './summary.js';
 import type { Part } from './vitest-part.js';
 
-/** On disk, and short; see RunDirectory. */
+/** Short; see RunDirectory. */
 const BASE = process.env['KAYAL_TEST_DIR'] ?? '/var/tmp/kayal-test';
 
 const aborter = new AbortController();
@@ -45,6 +46,7 @@ async function runPart(name: string, part: Part, run: RunDirectory): Promise<Par
 async function main(names: readonly string[]): Promise<number> {
   await removeCrashedRuns();
   const run = await RunDirectory.create(BASE);
+  say(`everything lies in ${run.path}, on ${await mountMemoryDisk(run.path)}`);
   const results: PartResult[] = [
     { name: 'setup', passed: 0, failed: 0, skipped: 0, durationMs: Number(process.env['KAYAL_TEST_SETUP_MS'] ?? 0) },
   ];

@@ -61,10 +61,8 @@ export class PoolChoice {
       );
     }
     return names.map((name) => {
-      const config = pools.get(name);
-      if (config === undefined) throw invalidArgument(`parameter pool: ${name} is unknown; pools are ${known}`);
+      if (!pools.has(name)) throw invalidArgument(`parameter pool: ${name} is unknown; pools are ${known}`);
       const pool = this.#options.controlled().get(name);
-      if (pool === undefined && !config.staticOnly) throw unavailable(`pool ${name} is being opened; retry`);
       if (pool === undefined)
         throw failedPrecondition(`parameter pool: ${name} holds static volumes only (staticOnly)`);
       return pool;
