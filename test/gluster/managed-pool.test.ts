@@ -303,8 +303,8 @@ describe('managed pool', () => {
     );
     await failing(
       'no glusterd',
-      start('nobody', { kind: 'servers', hosts: ['127.0.0.1'], volume: 'none' }),
-      /127\.0\.0\.1/,
+      start('nobody', { kind: 'servers', hosts: ['127.0.0.9'], volume: 'none' }),
+      /127\.0\.0\.9/,
     );
     await failing(
       'unknown name',

@@ -221,8 +221,14 @@ describe('client mounts of a node', () => {
     await sleep(1_100);
     await expect(bench.publish(handle, { target })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: expect.stringContaining('nothing is mounted') as string,
+      message: expect.stringMatching(/nothing is mounted at|has no \.kayal\/pool\.json/) as string,
     });
+    bench.restart({ pool: { ...pool, path: '/etc' } });
+    await expect(bench.publish(handle, { target })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('it lies on the root filesystem') as string,
+    });
+    bench.restart();
     await expect(stat(target)).rejects.toMatchObject({ code: 'ENOENT' });
     await run('mount', ['-o', 'loop', `${path}.img`, path]);
     await bench.publish(handle, { target });

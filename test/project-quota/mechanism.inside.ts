@@ -1,4 +1,4 @@
-import { chown, link, mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { chown, link, mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -194,9 +194,12 @@ describe.each([1, 3] as const)('on a managed pool, replica %d, all bricks on one
     const { path, directory } = await bench.addVolume(mechanism, LIMIT);
     expect((await bench.client.statfs(path)).total).toBe(LIMIT);
     await fill(join(directory, 'file'));
+    expect((await stat(join(directory, 'file'))).size).toBeLessThanOrEqual(Number(LIMIT));
     for (const number of trees.keys()) {
       const { usedBytes } = await quotaOf(path, number);
-      expect(usedBytes).toBeLessThanOrEqual(LIMIT);
+      // Of a file in many pieces, as when several bricks write to one disk, XFS also charges the block that lists them, and
+      // does so after it has let the data in.
+      expect(usedBytes).toBeLessThanOrEqual(LIMIT + 4n * KiB);
       // The client sends 128 KiB at a time, and of several bricks one may refuse what others took.
       expect(usedBytes).toBeGreaterThan(LIMIT - 256n * KiB);
     }

@@ -56,6 +56,9 @@ interface OpenSession {
   readonly close: (release: boolean) => Promise<void>;
 }
 
+/** Neither features/marker nor features/simple-quota sees blocks that bricks share; a pool without limits has nothing to count. */
+const countsSharedBlocks = (mechanism: MechanismName): boolean => mechanism === 'project' || mechanism === 'none';
+
 /** One pool of the config as the controller has it: opened in the background, opened again whenever it fails. */
 export class ControlledPool {
   readonly config: PoolConfig;
@@ -238,8 +241,7 @@ export class ControlledPool {
         tree,
         background,
         mechanism,
-        // Neither features/marker nor features/simple-quota counts shared blocks.
-        bricks: mechanism.name === 'project' ? this.#options.bricks : undefined,
+        bricks: countsSharedBlocks(mechanism.name) ? this.#options.bricks : undefined,
         lease,
         catalog,
         snapshots,
