@@ -1,6 +1,7 @@
 // What must be on the machine before anything else of the project can run. Plain Node.js: nothing is installed yet.
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const OLDEST_NODE = [20, 19];
@@ -68,6 +69,17 @@ export function ensureNpmPackages() {
   if (!npmPackagesAreCurrent()) run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund']);
 }
 
+/**
+ * Debian's `postgresql` makes and starts a database when it is installed, but for this (pg_createcluster(8)); the tests
+ * only need its programs. Where PostgreSQL was configured before, that is left to whoever did it.
+ */
+function wantNoDatabase() {
+  const file = '/etc/postgresql-common/createcluster.conf';
+  if (existsSync(file) === true) return;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, 'create_main_cluster = false\n');
+}
+
 /** @param groups keys of scripts/debian-packages.json */
 export function ensureDebianPackages(...groups) {
   const lists = JSON.parse(readFileSync(new URL('../debian-packages.json', import.meta.url), 'utf8'));
@@ -81,7 +93,9 @@ export function ensureDebianPackages(...groups) {
   const missing = wanted.filter((name) => !installed.has(`${name} installed`));
   if (missing.length === 0) return;
   requireRoot(`Installing ${missing.join(', ')}`);
-  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  if (missing.includes('postgresql')) wantNoDatabase();
+  // ucf(1) asks about what lies in /etc already, whatever debconf is told.
+  const env = { DEBIAN_FRONTEND: 'noninteractive', UCF_FORCE_CONFFOLD: 'yes' };
   const apt = ['-q', '-y', '-o', 'DPkg::Lock::Timeout=300'];
   run('apt-get', [...apt, 'update'], env);
   run('apt-get', [...apt, 'install', '--no-install-recommends', ...missing], env);
