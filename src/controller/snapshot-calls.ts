@@ -19,9 +19,12 @@ type SnapshotCalls = Pick<
   'CreateSnapshot' | 'DeleteSnapshot' | 'GetSnapshot' | 'ListSnapshots'
 >;
 
-/** @throws KayalError INVALID_ARGUMENT: no VolumeSnapshotClass has parameters of its own yet */
-export function refuseParameters(given: Readonly<Record<string, string>>): void {
-  const own = Object.keys(ownParameters(given));
+/**
+ * @param but keys that mean nothing, and are let pass
+ * @throws KayalError INVALID_ARGUMENT: no VolumeSnapshotClass has parameters of its own yet
+ */
+export function refuseParameters(given: Readonly<Record<string, string>>, but: readonly string[] = []): void {
+  const own = Object.keys(ownParameters(given)).filter((key) => !but.includes(key));
   if (own.length === 0) return;
   throw invalidArgument(`unknown parameter ${own.map((key) => JSON.stringify(key)).join(', ')}; snapshots have none`);
 }

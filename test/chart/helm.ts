@@ -40,13 +40,16 @@ export interface TemplateOptions {
   readonly values?: readonly string[];
   /** `key=value`, as --set takes them. */
   readonly set?: readonly string[];
+  /** Values by their path. */
+  readonly json?: Readonly<Record<string, unknown>>;
   readonly kubernetes?: string;
 }
 
-function argumentsOf({ values = [], set = [] }: TemplateOptions): readonly string[] {
+function argumentsOf({ values = [], set = [], json = {} }: TemplateOptions): readonly string[] {
   return [
     ...values.map((file) => `--values=${file.startsWith('/') ? file : join(CHART, 'ci', file)}`),
     ...set.map((assignment) => `--set=${assignment}`),
+    ...Object.entries(json).map(([path, value]) => `--set-json=${path}=${JSON.stringify(value)}`),
   ];
 }
 

@@ -23,6 +23,7 @@ export type Container = v.InferOutput<typeof containerSchema>;
 
 const workloadSchema = v.looseObject({
   kind: v.string(),
+  metadata: v.looseObject({ name: v.string() }),
   spec: v.looseObject({
     selector: v.object({ matchLabels: v.record(v.string(), v.string()) }),
     updateStrategy: v.optional(v.looseObject({ type: v.string() })),
@@ -32,6 +33,7 @@ const workloadSchema = v.looseObject({
         serviceAccountName: v.string(),
         automountServiceAccountToken: v.optional(v.boolean()),
         hostPID: v.optional(v.boolean(), false),
+        nodeSelector: v.record(v.string(), v.string()),
         affinity: v.optional(v.unknown()),
         containers: v.array(containerSchema),
         volumes: v.array(v.looseObject({ name: v.string() })),

@@ -140,6 +140,35 @@ describe('what the values change', () => {
     );
   });
 
+  it('nodes with another kubelet directory get DaemonSets of their own, and no other ones', async () => {
+    const other = { name: 'k0s', kubeletDir: '/var/lib/k0s/kubelet', nodeSelector: { kubelet: 'k0s' } };
+    const term = { matchExpressions: [{ key: 'disk', operator: 'Exists' }] };
+    const required = 'requiredDuringSchedulingIgnoredDuringExecution';
+    const affinity = { nodeAffinity: { [required]: { nodeSelectorTerms: [term] } } };
+    const json = { otherKubeletDirs: [other], 'node.affinity': affinity, 'node.nodeSelector': { arch: 'any' } };
+    const objects = await render({ values: ['gluster-values.yaml'], json });
+    const place = (name: string): unknown => {
+      const found = workloadsOf(objects).find(({ metadata }) => metadata.name === name);
+      const { nodeSelector, affinity: where } = found?.spec.template.spec ?? {};
+      return { nodeSelector, where };
+    };
+    const os = { 'kubernetes.io/os': 'linux', arch: 'any' };
+    const notIn = { key: 'kubelet', operator: 'NotIn', values: ['k0s'] };
+    const terms = [{ matchExpressions: [...term.matchExpressions, notIn] }];
+    for (const role of ['node', 'mounter']) {
+      expect(place(`kayal-${role}`)).toEqual({
+        nodeSelector: os,
+        where: { nodeAffinity: { [required]: { nodeSelectorTerms: terms } } },
+      });
+      expect(place(`kayal-${role}-k0s`)).toEqual({ nodeSelector: { ...os, kubelet: 'k0s' }, where: affinity });
+    }
+    const [mine, others] = workloadsOf(objects).filter((one) => componentOf(one) === 'node');
+    expect(JSON.stringify(mine)).not.toContain('k0s/kubelet');
+    expect(JSON.stringify(others)).not.toContain('/var/lib/kubelet');
+    const twice = await template({ values: ['everything-values.yaml'], set: ['otherKubeletDirs[1].name=k0s'] });
+    expect([twice.code, twice.stderr]).toEqual([1, expect.stringContaining('two have the same name (k0s, k0s)')]);
+  });
+
   it('inline volumes are for pools that allow them, and can be forbidden for all', async () => {
     const driver = async (file: string): Promise<unknown> => ofKind(await render({ values: [file] }), 'CSIDriver')[0];
     const label = 'security.kubernetes.io/csi-ephemeral-volume-profile';

@@ -53,6 +53,7 @@ async function main(): Promise<number> {
   const isGood = await withCluster({
     keep: flags.keep,
     again: flags.again,
+    builtImages: checks.some(({ needsBuiltImages = false }) => needsBuiltImages),
     signal,
     use: async (cluster) => {
       const { passed, failed, notYet } = await runChecks(cluster, checks, signal);

@@ -54,9 +54,45 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.mounter.enabled (include "kayal.hasFuse" .) }}true{{ end -}}
 {{- end }}
 
-{{/* The directory that the mounter locks, on the node. */}}
+{{/* The directory that the mounter locks, on the node. Argument: kubelet's directory there. */}}
 {{- define "kayal.mounterLock" -}}
-{{ printf "%s/plugins/%s/mounter" .Values.kubeletDir (include "kayal.driver" .) }}
+{{ . }}/plugins/{{ include "kayal.driver" . }}/mounter
+{{- end }}
+
+{{/*
+One entry per kubelet directory, as a JSON object: name (of the nodes that have it), suffix (of its DaemonSets' names),
+kubeletDir, nodeSelector, affinity. The first one is for all nodes that none of otherKubeletDirs takes.
+*/}}
+{{- define "kayal.nodeSets" -}}
+{{- $n := .Values.node -}}
+{{- $names := list -}}
+{{- range .Values.otherKubeletDirs }}{{ $names = append $names .name }}{{ end -}}
+{{- if ne (len $names) (len (uniq $names)) -}}
+{{- fail (printf "otherKubeletDirs: two have the same name (%s), and the names of their DaemonSets come from it" (join ", " $names)) -}}
+{{- end -}}
+{{- $taken := list -}}
+{{- range .Values.otherKubeletDirs -}}
+{{- range $key, $value := .nodeSelector -}}
+{{- $taken = append $taken (dict "key" $key "operator" "NotIn" "values" (list $value)) -}}
+{{- end -}}
+{{- end -}}
+{{- $affinity := deepCopy ($n.affinity | default dict) -}}
+{{- if $taken -}}
+{{- $required := dig "nodeAffinity" "requiredDuringSchedulingIgnoredDuringExecution" dict $affinity -}}
+{{- $terms := list -}}
+{{- /* Terms are alternatives, and the expressions of one all have to be true. */ -}}
+{{- range ($required.nodeSelectorTerms | default (list dict)) -}}
+{{- $terms = append $terms (merge (dict "matchExpressions" (concat (.matchExpressions | default list) $taken)) .) -}}
+{{- end -}}
+{{- $own := dict "requiredDuringSchedulingIgnoredDuringExecution" (dict "nodeSelectorTerms" $terms) -}}
+{{- $affinity = mergeOverwrite $affinity (dict "nodeAffinity" $own) -}}
+{{- end -}}
+{{- $sets := list (dict "name" "default" "suffix" "" "kubeletDir" .Values.kubeletDir "nodeSelector" $n.nodeSelector "affinity" $affinity) -}}
+{{- range .Values.otherKubeletDirs -}}
+{{- $selector := merge (deepCopy .nodeSelector) $n.nodeSelector -}}
+{{- $sets = append $sets (dict "name" .name "suffix" (printf "-%s" .name) "kubeletDir" .kubeletDir "nodeSelector" $selector "affinity" $n.affinity) -}}
+{{- end -}}
+{{- toJson $sets -}}
 {{- end }}
 
 {{/* "true" when csi-snapshotter runs. */}}
@@ -148,5 +184,39 @@ readinessProbe:
 - --attach={{ ternary "yes" "no" .Values.attach.enabled }}
 {{- with .Values.attach.maxVolumesPerNode }}
 - --max-volumes-per-node={{ int . }}
+{{- end }}
+{{- end }}
+
+{{/* Mounts of the certificates of pools, the same in every container that runs or looks after GlusterFS clients. */}}
+{{- define "kayal.tlsMounts" -}}
+{{- range .Values.pools }}
+{{- if and (eq .type "gluster") (dig "tls" "management" false .) (not $.Values.tls.management) }}
+{{- fail (printf "pools: %s has tls.management: name the Secret with its certificate in the value tls.management" .name) }}
+{{- end }}
+{{- end }}
+{{- range $index, $name := .Values.tls.secrets }}
+- { name: tls-{{ $index }}, mountPath: {{ printf "/etc/kayal-tls/%s" $name | quote }}, readOnly: true }
+{{- end }}
+{{- if .Values.tls.management }}
+# Nothing else of /etc/ssl is used, and a mount of the whole follows a Secret that is renewed.
+- { name: tls-management, mountPath: /etc/ssl, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{- define "kayal.tlsVolumes" -}}
+{{- range $index, $name := .Values.tls.secrets }}
+- name: tls-{{ $index }}
+  secret: { secretName: {{ $name | quote }}, defaultMode: 256 }
+{{- end }}
+{{- with .Values.tls.management }}
+- name: tls-management
+  secret:
+    secretName: {{ . | quote }}
+    # 0400
+    defaultMode: 256
+    items:
+      - { key: tls.crt, path: glusterfs.pem }
+      - { key: tls.key, path: glusterfs.key }
+      - { key: ca.crt, path: glusterfs.ca }
 {{- end }}
 {{- end }}

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { readdir, readFile } from 'node:fs/promises';
 import { CHART, valuesFiles } from '../../chart/helm.js';
-import { mustRun } from '../../lib/run-command.js';
 import { helm, NAMESPACE, parseManifests } from '../cluster/install.js';
 import type { Check, CheckContext } from '../lib/check.js';
 import type { Manifest } from '../lib/kubectl.js';
+import { renderManifests } from './reinstall.js';
 
 /** Only the Prometheus operator has it; nothing more than its name is checked then. */
 const SERVICE_MONITOR: Manifest = {
@@ -63,9 +63,7 @@ const values: Check = {
 const plainYaml: Check = {
   name: 'the API server accepts dist/kayal.yaml of npm run manifests',
   run: async (context) => {
-    const output = join(context.cluster.directory, 'kayal.yaml');
-    const program = ['--import', 'tsx', 'test/chart/render-manifests.ts', '--output', output];
-    await mustRun(process.execPath, program, { env: { ...process.env, TSX_DISABLE_CACHE: '1' } });
+    const output = await renderManifests(context.cluster);
     await validate(context, parseManifests(await readFile(output, 'utf8')));
   },
 };

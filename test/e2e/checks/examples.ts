@@ -29,6 +29,7 @@ async function withExample({ kubectl }: CheckContext, name: string, use: () => P
 function example(name: string, what: string, use: (context: CheckContext) => Promise<void>): Check {
   return {
     name: `examples/${name}.yaml: ${what}`,
+    needsBuiltImages: true,
     run: (context) => withExample(context, name, () => use(context)),
   };
 }

@@ -1,5 +1,6 @@
 import type { Check } from '../lib/check.js';
 import { accessChecks } from './access.js';
+import { attachChecks } from './attach.js';
 import { basicChecks } from './basics.js';
 import { chartChecks } from './chart.js';
 import { copyChecks } from './copies.js';
@@ -7,7 +8,9 @@ import { exampleChecks } from './examples.js';
 import { faultChecks } from './faults.js';
 import { lifeChecks } from './life.js';
 import { messageChecks } from './messages.js';
+import { reinstallChecks } from './reinstall.js';
 import { staticChecks } from './static.js';
+import { topologyChecks } from './topology.js';
 
 /** In the order in which they start. */
 export const allChecks: readonly Check[] = [
@@ -20,4 +23,7 @@ export const allChecks: readonly Check[] = [
   ...chartChecks,
   ...lifeChecks,
   ...faultChecks,
+  ...topologyChecks,
+  ...attachChecks,
+  ...reinstallChecks,
 ];

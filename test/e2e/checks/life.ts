@@ -3,6 +3,7 @@ import { waitFor } from '../../lib/wait.js';
 import type { Cluster } from '../cluster/cluster.js';
 import { NAMESPACE } from '../cluster/install.js';
 import { expectEqual, type Check } from '../lib/check.js';
+import { waitWhileGoingOn } from '../lib/going-on.js';
 import { claim, pod } from '../lib/objects.js';
 
 const moved: Check = {
@@ -25,11 +26,11 @@ const volumeSchema = v.looseObject({
   spec: v.looseObject({ claimRef: v.optional(v.looseObject({ namespace: v.string() })) }),
 });
 
-/** The trash of the Gluster pool, as it lies on its brick. */
-async function trash(cluster: Cluster): Promise<readonly string[]> {
-  const path = `${cluster.gluster.brick}/.kayal/trash`;
-  const { stdout } = await cluster.gluster.machine.run(['ls', path]);
-  return stdout.trim().split('\n').filter(Boolean);
+/** How many files and directories there are in the trash of the Gluster pool, as it lies on its brick; 0 when none of `volumes` is there. */
+async function inTrash(cluster: Cluster, volumes: readonly string[]): Promise<number> {
+  const { stdout } = await cluster.gluster.machine.run(['find', `${cluster.gluster.brick}/.kayal/trash`]);
+  // All of it, as what lies there longer is purged first.
+  return volumes.some((name) => stdout.includes(name)) ? stdout.split('\n').length : 0;
 }
 
 const namespaceDeleted: Check = {
@@ -54,12 +55,7 @@ const namespaceDeleted: Check = {
     expectEqual(ours.length, 2, 'the number of volumes');
     await kubectl.delete(`namespace/${inner}`);
     for (const name of ours) await own.wait(`pv/${name}`, 'delete');
-    await waitFor(
-      'the purge',
-      async () =>
-        (await trash(cluster)).every((entry) => !ours.some((name) => entry.includes(name))) ? true : undefined,
-      { timeoutMs: 60_000, intervalMs: 500 },
-    );
+    await waitWhileGoingOn('the purge', () => inTrash(cluster, ours));
     await waitFor(
       'nodes without mounts of these volumes',
       async () => {
@@ -86,10 +82,7 @@ const controllerKilled: Check = {
     const system = cluster.kubectl.in(NAMESPACE);
     const selector = '--selector=app.kubernetes.io/component=controller';
     await system.do(['delete', 'pod', selector, '--grace-period=0', '--force']);
-    await waitFor('all of them', async () => ((await isBound()) === count ? true : undefined), {
-      timeoutMs: 300_000,
-      intervalMs: 1_000,
-    });
+    await waitWhileGoingOn('claims to be bound', async () => count - (await isBound()));
     // Records of a claim's namespace; a volume that nobody knows of would have one too, or a directory without one.
     const records = async (): Promise<number> => {
       const find = ['grep', '-rl', `"namespace": "${namespace}"`, `${cluster.gluster.brick}/.kayal/volumes`];
@@ -101,15 +94,10 @@ const controllerKilled: Check = {
     };
     expectEqual(await records(), count, 'the number of records');
     await kubectl.delete('pvc', '--all');
-    await waitFor(
-      'a pool with nothing but what the cluster has',
-      async () => {
-        const names = new Set((await system.list(volumeSchema, 'pv')).map(({ metadata }) => metadata.name));
-        const left = (await directories()).filter((name) => !names.has(name));
-        return left.length === 0 && (await records()) === 0 ? true : undefined;
-      },
-      { timeoutMs: 120_000, intervalMs: 1_000 },
-    );
+    await waitWhileGoingOn('what nobody knows of in the pool', async () => {
+      const names = new Set((await system.list(volumeSchema, 'pv')).map(({ metadata }) => metadata.name));
+      return (await directories()).filter((name) => !names.has(name)).length + (await records());
+    });
   },
 };
 

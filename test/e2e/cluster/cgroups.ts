@@ -68,10 +68,17 @@ async function removeTree(path: string): Promise<void> {
   );
 }
 
-/** Those of all nodes. Their processes have to be gone. */
-export async function removeCgroups(): Promise<void> {
+/** The groups of all nodes, in every hierarchy. */
+export async function findCgroups(): Promise<readonly string[]> {
+  const found: string[] = [];
   for (const root of await hierarchies()) {
     const names = await readdir(root).catch((): string[] => []);
-    for (const name of names.filter((one) => one.startsWith(PREFIX))) await removeTree(join(root, name));
+    found.push(...names.filter((one) => one.startsWith(PREFIX)).map((name) => join(root, name)));
   }
+  return found;
+}
+
+/** Those of all nodes. Their processes have to be gone. */
+export async function removeCgroups(): Promise<void> {
+  for (const path of await findCgroups()) await removeTree(path);
 }

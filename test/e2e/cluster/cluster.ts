@@ -1,14 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeLeftovers } from '../../lib/leftovers.js';
+import { describeLeftovers, findLeftovers, removeLeftovers } from '../../lib/leftovers.js';
 import { runCommand } from '../../lib/run-command.js';
 import { Kubectl } from '../lib/kubectl.js';
 import type { Tools } from '../tools/tools.js';
-import { removeCgroups } from './cgroups.js';
+import { findCgroups, removeCgroups } from './cgroups.js';
 import { startControlPlane } from './control-plane.js';
 import { GlusterServer } from './gluster-server.js';
 import { Machine, type MachineState } from './machine.js';
-import { createBridge, removeNetwork } from './network.js';
+import { createBridge, findNetwork, removeNetwork } from './network.js';
 import { createSharedDirectory, mountShared } from './shared-directory.js';
 import { connectPods, Worker, type WorkerState, type WorkerWish } from './worker.js';
 
@@ -64,7 +64,7 @@ export class Cluster {
     const [gluster, control] = await Promise.all([GlusterServer.start(directory), startControlPlane(directory, tools)]);
     const workers = await Promise.all(
       WORKERS.map(async (wish) => {
-        const worker = await Worker.start({ directory, wish, pki: control.pki, tools });
+        const worker = await Worker.start({ directory, shared: shared.path, wish, pki: control.pki, tools });
         await mountShared(worker.machine, shared.path);
         for (const archive of archives) await worker.importImages(archive);
         return worker;
@@ -148,6 +148,12 @@ export async function removeCluster(...directories: readonly string[]): Promise<
   for (const directory of directories) await removeLeftovers(directory);
   await removeNetwork();
   await removeCgroups();
+}
+
+/** What a cluster that has ended left on this machine, but its directory; a line per thing. */
+export async function findRemains(directory: string): Promise<readonly string[]> {
+  const cgroups = (await findCgroups()).map((path) => `cgroup ${path}`);
+  return [...describeLeftovers(await findLeftovers(directory)), ...(await findNetwork()), ...cgroups];
 }
 
 /** The state of every machine's network and processes, for the logs of a failed run. */

@@ -2,10 +2,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { managementVolfile } from '../../lib/glusterd.js';
 import { waitFor } from '../../lib/wait.js';
+import { mountMemoryDisk } from '../../runner/memory-disk.js';
 import { Machine, type MachineState } from './machine.js';
 import { placeOf } from './network.js';
 
 const PLACE = placeOf('gluster', 20);
+/** Large, as volumes take their whole size of it; they hold next to nothing. */
+const STORAGE = { sizeMiB: 16 * 1024, neededMiB: 6 * 1024 };
 export const GLUSTER_VOLUME = 'kubernetes';
 
 /** A host outside of the cluster that serves a GlusterFS volume, as an administrator would set it up for Kayal. */
@@ -25,6 +28,8 @@ export class GlusterServer {
   /** @param directory of the whole cluster */
   static async start(directory: string): Promise<GlusterServer> {
     const own = join(directory, PLACE.name);
+    await mkdir(own);
+    await mountMemoryDisk(own, STORAGE);
     for (const name of ['work', 'run', 'lib/glusterd']) await mkdir(join(own, name), { recursive: true });
     const machine = await Machine.start(PLACE, own);
     const server = new GlusterServer(machine);

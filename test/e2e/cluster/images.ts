@@ -39,6 +39,9 @@ function programImage(program: string, name: string): SimpleImage {
 const SUITE_IMAGES = {
   agnhost: 'registry.k8s.io/e2e-test-images/agnhost:2.63.0',
   busybox: 'registry.k8s.io/e2e-test-images/busybox:1.37.0-1',
+  // The storage tests only run shell scripts in them.
+  glibc: 'registry.k8s.io/e2e-test-images/glibc-dns-testing:2.0.0',
+  nginx: 'registry.k8s.io/e2e-test-images/nginx:1.15-4',
 } as const;
 
 /** FROM scratch: sidecars and helpers, each a static program. */
@@ -54,7 +57,13 @@ function simpleImages(tools: Tools): readonly SimpleImage[] {
       command: ['pause'],
     },
     {
-      names: [BUSYBOX_IMAGE, 'docker.io/library/busybox:latest', SUITE_IMAGES.busybox],
+      names: [
+        BUSYBOX_IMAGE,
+        'docker.io/library/busybox:latest',
+        SUITE_IMAGES.busybox,
+        SUITE_IMAGES.glibc,
+        SUITE_IMAGES.nginx,
+      ],
       fill: fillBusybox,
       command: ['sh'],
     },
@@ -103,8 +112,11 @@ async function ensureSimple(tools: Tools): Promise<string> {
   return file;
 }
 
-/** @returns archives of all images that the cluster needs, under their public names */
-export async function ensureImages(directory: string, tools: Tools): Promise<readonly string[]> {
+/**
+ * @param withBuilt also those of the examples, which take minutes to build
+ * @returns archives of all images that the cluster needs, under their public names
+ */
+export async function ensureImages(directory: string, tools: Tools, withBuilt: boolean): Promise<readonly string[]> {
   const own = [await ensureSimple(tools), await ensureKayal(join(directory, 'image.log'))];
-  return [...own, ...(await ensureBuiltImages())];
+  return withBuilt ? [...own, ...(await ensureBuiltImages())] : own;
 }

@@ -6,26 +6,41 @@ import { CHART, ensureHelm } from '../../chart/helm.js';
 import { mustRun } from '../../lib/run-command.js';
 import { waitFor } from '../../lib/wait.js';
 import type { Kubectl, Manifest } from '../lib/kubectl.js';
-import { DEFAULT_KUBELET_DIR, OTHER_KUBELET_DIR, type Cluster } from './cluster.js';
+import { OTHER_KUBELET_DIR, type Cluster } from './cluster.js';
 import { GLUSTER_VOLUME } from './gluster-server.js';
 import { SHARED_PATH } from './shared-directory.js';
 
 export const NAMESPACE = 'kayal-system';
 export const DRIVER = 'csi.kayal.storage';
 export const CONTROLLER = 'deployment/kayal-controller';
-/** Says which kubelet directory a node has: one chart serves nodes with one. */
+/** Tells the nodes with another kubelet directory from the rest. */
 const KUBELET_LABEL = 'e2e.kayal.storage/kubelet';
+const OTHER = 'k0s';
+/** The chart's DaemonSets of the node role. */
+export const NODE_ROLES = ['daemonset/kayal-node', `daemonset/kayal-node-${OTHER}`] as const;
 
 /** Nobody serves a volume there. */
 const NOBODY = '127.0.0.254';
 
-/**
- * The chart's values for the cluster; its classes are what the checks use.
- * @param podAnnotations of the roles' pods: other ones replace them
- */
-function valuesFor(cluster: Cluster, podAnnotations: Readonly<Record<string, string>>): object {
+export interface Settings {
+  /** Of the roles' pods: other ones replace them. */
+  readonly podAnnotations?: Readonly<Record<string, string>>;
+  /** attachRequired, with csi-attacher. */
+  readonly attach?: boolean;
+  /** Default: any node. */
+  readonly controllerOn?: string;
+  /** The node with the pool `local` and its class `kayal-local`: the directory LOCAL_PATH of that node. */
+  readonly localPoolOn?: string;
+}
+
+export const LOCAL_PATH = '/var/lib/kayal-local';
+
+/** The chart's values for the cluster; its classes are what the checks use. */
+function valuesFor(cluster: Cluster, settings: Settings): object {
+  const { podAnnotations = {}, attach = false, controllerOn, localPoolOn: node } = settings;
   const tag = (program: string): object => ({ image: { tag: cluster.tools.sidecars[program] } });
   const pool = (name: string): object => ({ parameters: { pool: name } });
+  const late = { volumeBindingMode: 'WaitForFirstConsumer' };
   const pattern = '${pvc.metadata.namespace}-${pvc.metadata.name}-${pv.metadata.name}';
   return {
     installation: 'e2e',
@@ -39,6 +54,9 @@ function valuesFor(cluster: Cluster, podAnnotations: Readonly<Record<string, str
       },
       { name: 'nfs', type: 'directory', path: SHARED_PATH, shared: true, quota: 'none' },
       { name: 'gone', type: 'gluster', hosts: [NOBODY], volume: 'gone' },
+      ...(node === undefined
+        ? []
+        : [{ name: 'local', type: 'directory', path: LOCAL_PATH, node, requireMount: false, quota: 'none' }]),
     ],
     storageClasses: [
       { name: 'kayal', default: true, ...pool('shared') },
@@ -46,17 +64,29 @@ function valuesFor(cluster: Cluster, podAnnotations: Readonly<Record<string, str
       { name: 'kayal-gone', ...pool('gone') },
       // XFS: to grow an ext4 in use takes CAP_SYS_RESOURCE, which root lacks on some machines.
       { name: 'kayal-file', parameters: { pool: 'shared', volumeType: 'file', fsType: 'xfs' } },
+      { name: 'kayal-ext4', parameters: { pool: 'shared', volumeType: 'file', fsType: 'ext4' } },
       { name: 'kayal-readable', parameters: { pool: 'shared', pathPattern: pattern } },
-      { name: 'kayal-late', volumeBindingMode: 'WaitForFirstConsumer', ...pool('shared') },
+      { name: 'kayal-late', ...late, ...pool('shared') },
+      ...(node === undefined ? [] : [{ name: 'kayal-local', ...late, ...pool('local') }]),
     ],
     volumeSnapshotClasses: [{ name: 'kayal', default: true }],
     volumeAttributesClasses: [{ name: 'kept', parameters: { onDelete: 'archive', softLimitPercent: '80' } }],
-    provisioner: { ...tag('csi-provisioner'), capacityPollInterval: '10s' },
+    provisioner: {
+      ...tag('csi-provisioner'),
+      capacityPollInterval: '10s',
+      // Kubernetes' own tests ask for it. The scheduler does not.
+      extraArgs: ['--capacity-for-immediate-binding'],
+    },
     resizer: tag('csi-resizer'),
     snapshotter: { ...tag('csi-snapshotter'), enabled: true },
     attacher: tag('csi-attacher'),
-    controller: { podAnnotations },
-    node: { podAnnotations, nodeSelector: { [KUBELET_LABEL]: 'default' } },
+    controller: {
+      podAnnotations,
+      nodeSelector: controllerOn === undefined ? {} : { 'kubernetes.io/hostname': controllerOn },
+    },
+    node: { podAnnotations },
+    otherKubeletDirs: [{ name: OTHER, kubeletDir: OTHER_KUBELET_DIR, nodeSelector: { [KUBELET_LABEL]: OTHER } }],
+    attach: { enabled: attach },
   };
 }
 
@@ -77,19 +107,6 @@ export function parseManifests(yaml: string): readonly Manifest[] {
     const value: unknown = document.toJS();
     return value === null ? [] : [v.parse(manifestSchema, value)];
   });
-}
-
-/** The chart's DaemonSets once more, for the nodes with another kubelet directory (docs/install.md). */
-async function applyOtherNodes(cluster: Cluster, values: string): Promise<void> {
-  const set = [
-    `--set=kubeletDir=${OTHER_KUBELET_DIR}`,
-    `--set=node.nodeSelector.${KUBELET_LABEL.replaceAll('.', '\\.')}=other`,
-  ];
-  const files = [`--values=${values}`, ...set, '--kube-version', cluster.tools.kubernetes];
-  const text = await helm(cluster, 'template', 'kayal', CHART, `--namespace=${NAMESPACE}`, ...files);
-  const sets = parseManifests(text).filter(({ kind }) => kind === 'DaemonSet');
-  const renamed = sets.map((one) => ({ ...one, metadata: { ...one.metadata, name: `${one.metadata.name}-other` } }));
-  await cluster.kubectl.in(NAMESPACE).apply(...renamed);
 }
 
 interface PodTemplate {
@@ -118,19 +135,11 @@ async function installSnapshots(cluster: Cluster): Promise<void> {
   await kubectl.wait('crd/volumesnapshots.snapshot.storage.k8s.io', 'condition=Established');
 }
 
-/** Writes the values. @returns their file */
-async function writeValues(cluster: Cluster, podAnnotations: Readonly<Record<string, string>> = {}): Promise<string> {
+/** Writes the chart's values. @returns their file */
+export async function writeValues(cluster: Cluster, settings: Settings = {}): Promise<string> {
   const file = join(cluster.directory, 'values.yaml');
-  await writeFile(file, JSON.stringify(valuesFor(cluster, podAnnotations), undefined, 2));
+  await writeFile(file, JSON.stringify(valuesFor(cluster, settings), undefined, 2));
   return file;
-}
-
-/** Another release with the same settings: pods of all roles that the chart replaces by itself are made anew. */
-export async function upgradeKayal(cluster: Cluster, reason: string): Promise<void> {
-  const values = await writeValues(cluster, { 'e2e.kayal.storage/upgrade': reason });
-  await helm(cluster, 'upgrade', 'kayal', CHART, `--namespace=${NAMESPACE}`, `--values=${values}`);
-  await applyOtherNodes(cluster, values);
-  await rolloutStatus(cluster.kubectl.in(NAMESPACE), CONTROLLER);
 }
 
 const csiNodeSchema = v.looseObject({
@@ -155,19 +164,30 @@ export async function rolloutStatus(kubectl: Kubectl, workload: string): Promise
   await kubectl.do(['rollout', 'status', workload, '--timeout=240s'], { timeoutMs: 260_000 });
 }
 
+/** Installs the chart, or another release of it: pods of the roles that it replaces by itself are made anew when something changed. */
+export async function upgradeKayal(cluster: Cluster, settings: Settings = {}): Promise<void> {
+  const values = await writeValues(cluster, settings);
+  await helm(cluster, 'upgrade', '--install', 'kayal', CHART, `--namespace=${NAMESPACE}`, `--values=${values}`);
+  await rolloutStatus(cluster.kubectl.in(NAMESPACE), CONTROLLER);
+}
+
+/** The same, and waits until it runs on all nodes. */
+export async function changeKayal(cluster: Cluster, settings: Settings): Promise<void> {
+  await upgradeKayal(cluster, settings);
+  for (const role of NODE_ROLES) await rolloutStatus(cluster.kubectl.in(NAMESPACE), role);
+  await waitForDriver(cluster);
+}
+
 /** The snapshot CRDs and their controller, then Kayal, by its chart; what is there already is brought up to date. */
 export async function installKayal(cluster: Cluster): Promise<void> {
   const { kubectl } = cluster;
   await installSnapshots(cluster);
   for (const { name, kubeletDir } of cluster.workers) {
-    const value = kubeletDir === DEFAULT_KUBELET_DIR ? 'default' : 'other';
-    await kubectl.do(['label', '--overwrite', `node/${name}`, `${KUBELET_LABEL}=${value}`]);
+    if (kubeletDir === OTHER_KUBELET_DIR)
+      await kubectl.do(['label', '--overwrite', `node/${name}`, `${KUBELET_LABEL}=${OTHER}`]);
   }
   const labels = { 'pod-security.kubernetes.io/enforce': 'privileged' };
   await kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE, labels } });
-  const values = await writeValues(cluster);
-  await helm(cluster, 'upgrade', '--install', 'kayal', CHART, `--namespace=${NAMESPACE}`, `--values=${values}`);
-  await applyOtherNodes(cluster, values);
-  await rolloutStatus(kubectl.in(NAMESPACE), CONTROLLER);
+  await upgradeKayal(cluster);
   await waitForDriver(cluster);
 }

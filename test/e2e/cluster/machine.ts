@@ -56,13 +56,16 @@ export class Machine {
     this.#init = init;
   }
 
-  /** @param directory what it writes lies there, and in memory */
-  static async start(place: Place, directory: string): Promise<Machine> {
+  /**
+   * @param directory what it writes lies there, and in memory
+   * @param shared other directories that it sees with what is mounted there
+   */
+  static async start(place: Place, directory: string, shared: readonly string[] = []): Promise<Machine> {
     for (const name of ['log', 'lib']) await mkdir(join(directory, name), { recursive: true });
     await writeFile(join(directory, 'machine-id'), `${randomUUID().replaceAll('-', '')}\n`);
     await createPlace(place);
     const unshare = ['unshare', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
-    const seen = ['/usr', '/etc', '/bin', '/sbin', '/lib', '/lib64', homedir(), directory];
+    const seen = ['/usr', '/etc', '/bin', '/sbin', '/lib', '/lib64', homedir(), directory, ...shared];
     const holder = await startDaemon({
       program: 'nsenter',
       args: [`--net=${namespacePath(place.name)}`, ...unshare, '--propagation', 'private', 'sh', '-c', SETUP, 'sh']

@@ -27,17 +27,26 @@ export function namespacePath(name: string): string {
   return `/run/netns/${NAMESPACE}${name}`;
 }
 
-async function exists(kind: 'netns' | 'link'): Promise<readonly string[]> {
-  if (kind === 'link') return (await readdir('/sys/class/net')).filter((name) => name.startsWith(LINK));
+async function networkNamespaces(): Promise<readonly string[]> {
   const names = await readdir('/run/netns').catch((): string[] => []);
   return names.filter((name) => name.startsWith(NAMESPACE));
 }
 
+async function links(): Promise<readonly string[]> {
+  return (await readdir('/sys/class/net')).filter((name) => name.startsWith(LINK));
+}
+
+/** What clusters have of this machine's network. */
+export async function findNetwork(): Promise<readonly string[]> {
+  const namespaces = (await networkNamespaces()).map((name) => `network namespace ${name}`);
+  return [...namespaces, ...(await links()).map((name) => `network interface ${name}`)];
+}
+
 /** Takes away all that is named like a part of the cluster's network. The processes in it have to be gone. */
 export async function removeNetwork(): Promise<void> {
-  for (const name of await exists('netns')) await mustRun('ip', ['netns', 'del', name]);
+  for (const name of await networkNamespaces()) await mustRun('ip', ['netns', 'del', name]);
   // The other end of a pair goes with its namespace, a moment later.
-  for (const name of await exists('link')) await runCommand('ip', ['link', 'del', name]);
+  for (const name of await links()) await runCommand('ip', ['link', 'del', name]);
 }
 
 export async function createBridge(): Promise<void> {

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loopDirectory, type LoopDirectory } from '../../lib/loop-directory.js';
+import { mountMemoryDisk } from '../../runner/memory-disk.js';
 import type { Machine } from './machine.js';
 
 /** Where every node has it. */
@@ -10,6 +11,7 @@ export const SHARED_PATH = '/mnt/shared';
 export async function createSharedDirectory(directory: string): Promise<LoopDirectory> {
   const base = join(directory, 'shared');
   await mkdir(base);
+  await mountMemoryDisk(base, { sizeMiB: 1024, neededMiB: 2048 });
   return loopDirectory(base, 'pool', 512);
 }
 

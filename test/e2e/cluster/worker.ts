@@ -102,8 +102,17 @@ export class Worker {
     return new Worker(Machine.attach(machine), kubeletDir, services);
   }
 
-  /** @param directory of the whole cluster */
-  static async start(options: { directory: string; wish: WorkerWish; pki: Pki; tools: Tools }): Promise<Worker> {
+  /**
+   * @param options.directory of the whole cluster
+   * @param options.shared a directory that all nodes see
+   */
+  static async start(options: {
+    directory: string;
+    shared: string;
+    wish: WorkerWish;
+    pki: Pki;
+    tools: Tools;
+  }): Promise<Worker> {
     const { wish, pki, tools } = options;
     const place = workerPlace(wish.number);
     const directory = join(options.directory, place.name);
@@ -115,7 +124,7 @@ export class Worker {
     await pki.issue({ name: place.name, user: `system:node:${place.name}`, groups: ['system:nodes'] });
     const kubeconfig = await pki.kubeconfig(place.name, API_SERVER);
     await createCgroup(place.name);
-    const machine = await Machine.start(place, directory);
+    const machine = await Machine.start(place, directory, [options.shared]);
     await addRoute(place, 'default', CONTROL_ADDRESS);
     await addRoute(place, `${SERVICE_ADDRESS}/32`, CONTROL_ADDRESS);
     const containerd = await machine.startService('containerd', [
@@ -142,7 +151,7 @@ export class Worker {
   /** Ends kubelet and starts it again, with the same arguments. Its pods run on. */
   async restartKubelet(whileAway: () => Promise<void>): Promise<void> {
     const { kubelet } = this.#services;
-    const [pid] = await this.#pidsOf('kubelet');
+    const [pid] = await this.pidsOf('/kubelet --kubeconfig=');
     if (pid === undefined) throw new Error(`no kubelet runs on ${this.name}`);
     const command = (await this.machine.mustRun(['cat', `/proc/${pid}/cmdline`])).split('\0').filter(Boolean);
     await stopService(kubelet);
@@ -150,9 +159,10 @@ export class Worker {
     this.#services = { ...this.#services, kubelet: await this.machine.startService('kubelet', command) };
   }
 
-  async #pidsOf(program: string): Promise<readonly string[]> {
-    const { stdout } = await this.machine.run(['pidof', program]);
-    return stdout.trim().split(' ').filter(Boolean);
+  /** @param pattern of the command line, a regular expression. @returns process ids as the machine itself sees them */
+  async pidsOf(pattern: string): Promise<readonly string[]> {
+    const { stdout } = await this.machine.run(['pgrep', '--full', '--', pattern]);
+    return stdout.trim().split('\n').filter(Boolean);
   }
 
   /** @param archive of images, as `docker save` or `buildah push oci-archive:` write them */

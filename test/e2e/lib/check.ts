@@ -14,6 +14,8 @@ export interface Check {
   readonly name: string;
   /** Part of `--quick`. */
   readonly isQuick?: boolean;
+  /** Its pods run an image of cluster/built-images.ts. */
+  readonly needsBuiltImages?: boolean;
   /** It disturbs the whole cluster, and so runs alone. */
   readonly isAlone?: boolean;
   run(context: CheckContext): Promise<void>;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { messageOf } from '../../../src/base/errors.js';
 import { ensureHelm } from '../../chart/helm.js';
 import { findEarlierRuns, removeRun, RunDirectory } from '../../lib/run-directory.js';
-import { Cluster, describeMachine, removeCluster } from '../cluster/cluster.js';
+import { Cluster, describeMachine, findRemains, removeCluster } from '../cluster/cluster.js';
 import { ensureImages } from '../cluster/images.js';
 import { installKayal, NAMESPACE } from '../cluster/install.js';
 import { ensureTools } from '../tools/tools.js';
@@ -34,10 +34,10 @@ async function requireNoOtherRun(): Promise<void> {
   if (name !== undefined) throw new Error(`another run is going on, in ${join(BASE, name)}`);
 }
 
-async function startCluster(run: RunDirectory, signal: AbortSignal): Promise<Cluster> {
+async function startCluster(run: RunDirectory, { signal, keep, builtImages }: SessionOptions): Promise<Cluster> {
   const tools = await ensureTools();
   await ensureHelm();
-  const archives = await ensureImages(run.path, tools);
+  const archives = await ensureImages(run.path, tools, keep || builtImages);
   signal.throwIfAborted();
   say('tools and images are there');
   const cluster = await Cluster.start(run.path, tools, archives);
@@ -75,6 +75,8 @@ function explainKept(cluster: Cluster): string {
 export interface SessionOptions {
   /** Leave the cluster up. */
   readonly keep: boolean;
+  /** Have the images of the examples; a cluster that stays up has them in any case. */
+  readonly builtImages: boolean;
   /** Take the cluster that an earlier run left, with the chart as it is now. */
   readonly again: boolean;
   readonly signal: AbortSignal;
@@ -109,17 +111,20 @@ export async function withCluster(options: SessionOptions): Promise<boolean> {
   let cluster: Cluster | undefined;
   let isGood = false;
   try {
-    cluster = await startCluster(run, options.signal);
+    cluster = await startCluster(run, options);
     isGood = await installAndUse(cluster, options);
-    return isGood;
   } finally {
     if (options.keep && cluster !== undefined) {
       await run.markKept();
       process.stdout.write(explainKept(cluster));
     } else {
       await (cluster === undefined ? removeCluster(run.path) : cluster.stop());
+      const remains = await findRemains(run.path);
+      if (remains.length > 0) say(`FAILED: the cluster has left behind\n${remains.join('\n')}`);
+      isGood &&= remains.length === 0;
       if (isGood) await run.remove();
       else say(`logs of all components are in ${run.path}; the next run deletes them`);
     }
   }
+  return isGood;
 }

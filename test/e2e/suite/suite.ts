@@ -13,7 +13,9 @@ export const DRIVERS = ['filesystem', 'block'] as const;
 export type Driver = (typeof DRIVERS)[number];
 
 /** Most of a spec is waiting. */
-const PROCESSES = 4;
+const PROCESSES = 8;
+/** ginkgo's own is an hour. */
+const TIMEOUT = '4h';
 
 export interface SuiteOptions {
   readonly driver: Driver;
@@ -31,6 +33,7 @@ export async function runSuite(cluster: Cluster, options: SuiteOptions): Promise
   const report = 'junit.xml';
   const args = [
     `--procs=${PROCESSES}`,
+    `--timeout=${TIMEOUT}`,
     '--no-color',
     `--focus=${options.focus}`,
     `--skip=${options.skip}`,
