@@ -1,4 +1,5 @@
 // npm test: everything that needs no Kubernetes. `npm test -- unit gluster` runs these parts alone; test/runner has them.
+// With --long, `faults` has its long part, too.
 import {
   build,
   ensureDebianPackages,
@@ -28,13 +29,16 @@ const NEEDS = {
   'project-quota': ['dist', 'gluster'],
 };
 
-await main((args) => {
+await main((given) => {
   const started = performance.now();
+  const args = given.filter((arg) => arg !== '--long');
+  const isLong = args.length < given.length;
   const parts = new Set(args.length > 0 ? args : Object.keys(NEEDS));
   const unknown = [...parts].filter((part) => !Object.hasOwn(NEEDS, part));
   if (unknown.length > 0) {
     throw new SetupError(`${unknown.join(', ')}: no such part; there is ${Object.keys(NEEDS).join(', ')}`);
   }
+  if (isLong && !parts.has('faults')) throw new SetupError('--long: only faults has a long part');
   const needs = new Set([...parts].flatMap((part) => NEEDS[part]));
   requireNode();
   if (needs.has('gluster')) requireRoot('The test of real GlusterFS');
@@ -44,5 +48,6 @@ await main((args) => {
   if (needs.has('dist') && !parts.has('build')) build();
   return runTypeScript('test/runner/main.ts', [...parts], {
     KAYAL_TEST_SETUP_MS: String(Math.round(performance.now() - started)),
+    ...(isLong ? { KAYAL_TEST_LONG: '1' } : {}),
   });
 });

@@ -9,6 +9,8 @@ import { purgeVolume } from './cli/volume-purge.js';
 import { releaseVolume } from './cli/volume-release.js';
 import { showVolumes } from './cli/volumes.js';
 import { exitNow } from './linux/exit.js';
+import { addFaultPointsIfAsked } from './linux/fault-points.js';
+import { machine } from './linux/machine.js';
 import { ConfigError } from './pools/config.js';
 
 function tell({ exitCode, text }: Outcome, stream = exitCode === 0 ? process.stdout : process.stderr): number {
@@ -58,6 +60,7 @@ function report(error: unknown): number {
   return 1;
 }
 
+addFaultPointsIfAsked(machine);
 try {
   process.exitCode = await run(parseCommandLine(process.argv.slice(2), process.env));
 } catch (error) {

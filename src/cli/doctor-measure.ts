@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { unavailable } from '../base/errors.js';
+import { machine } from '../linux/machine.js';
 import type { Tree } from '../linux/tree.js';
 import type { QuotaMechanism } from '../quota/mechanism.js';
 
@@ -50,7 +50,7 @@ export async function measureOvershoot({ control, client, mechanism }: MeasureOp
 function write(file: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const argv = ['if=/dev/zero', `of=${file}`, 'bs=1M', `count=${(2 * SIZE) / MIB}`, 'conv=fsync', 'status=none'];
-    const child = spawn('dd', argv, {
+    const child = machine.spawn('dd', argv, {
       stdio: 'ignore',
       timeout: DEADLINE_MS,
       env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },

@@ -8,6 +8,7 @@ import { describeRisk, overshootRisk } from '../quota/overshoot-risk.js';
 import { bad, good, inspectPool, listDataPaths, type Finding } from '../volumes/health/inspect.js';
 import { readPool } from '../volumes/service/read-pool.js';
 import type { Outcome } from './config-check.js';
+import { inspectTls } from './doctor-tls.js';
 import { measureOvershoot } from './doctor-measure.js';
 import type { Settings } from './flags.js';
 import { asHolder } from './holder.js';
@@ -58,7 +59,7 @@ async function mend(tools: ToolPools, pool: PoolConfig): Promise<string[]> {
 
 async function examine(tools: ToolPools, pool: PoolConfig): Promise<Finding[]> {
   try {
-    return await examineReachable(tools, pool);
+    return [...(await inspectTls(pool, Date.now())), ...(await examineReachable(tools, pool))];
   } catch (error) {
     return [bad(messageOf(error))];
   }
@@ -109,7 +110,7 @@ async function examineWith(
   const exact = stopped && percent <= TOLERATED_PERCENT;
   findings.push(exact ? good(measured) : bad(measured));
   if (pool.type === 'gluster' && mechanism.name === 'gluster') {
-    const risk = await overshootRisk(pool.hosts, pool.volume);
+    const risk = await overshootRisk(pool);
     findings.push({ ok: risk.kind !== 'large' && exact, text: describeRisk(pool.volume, risk) });
   }
   return findings;

@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { failedPrecondition, isErrno, messageOf } from '../base/errors.js';
 import { VERSION } from '../base/version.js';
 import { createIdentityService } from '../identity/identity.js';
+import { machine } from '../linux/machine.js';
 import { registerWithKubelet } from '../node/registration.js';
 import { watchConfig } from '../pools/config-file.js';
 import type { Config } from '../pools/types.js';
@@ -84,7 +84,7 @@ function identityOf(role: Role, runtime: Runtime): ServedService {
 async function makeDefaultDirectory({ endpoint, kubeletDir }: Settings): Promise<void> {
   if (endpoint !== defaultEndpoint(kubeletDir)) return;
   try {
-    await mkdir(dirname(socketPath(endpoint)), { mode: 0o750 });
+    await machine.mkdir(dirname(socketPath(endpoint)), { mode: 0o750 });
   } catch (error) {
     // Without kubelet's `plugins` there is no kubelet: serve() says what is missing.
     if (!isErrno(error, 'EEXIST', 'ENOENT')) throw error;

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import type { Logger } from '../base/logger.js';
+import { machine } from '../linux/machine.js';
 import { IoWorkers } from '../linux/io-workers.js';
 import { ownIdentity, type ProcessIdentity } from '../linux/process-info.js';
 import { loadConfig } from '../pools/config-file.js';
@@ -27,7 +27,7 @@ export async function createRuntime(settings: Settings, logTo?: 'stdout' | 'stde
   const config = await loadConfig(settings.config);
   const log = await createLogger(settings.logLevel, logTo);
   const registry = createRegistry();
-  await mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
+  await machine.mkdir(settings.stateDir, { recursive: true, mode: 0o700 });
   return {
     settings,
     log,

@@ -1,6 +1,10 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { failedPrecondition, invalidArgument } from '../base/errors.js';
 import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import { poolPaths } from '../gluster/pool-processes.js';
+import { endClientsBelow } from '../gluster/stale-clients.js';
+import { startTimeOf } from '../linux/process-info.js';
 import { PoolMounts } from '../pools/mounts.js';
 import type { PoolConfig } from '../pools/types.js';
 import type { Settings } from './flags.js';
@@ -13,14 +17,29 @@ export interface ToolPools {
   readonly client: PoolMounts;
 }
 
+/** Ends the clients of commands that were killed. */
+async function endStaleTools({ io }: Runtime, directory: string): Promise<void> {
+  const stale: string[] = [];
+  for (const name of await readdir(directory).catch(() => [])) {
+    const pid = Number(name);
+    // Where a container's pids begin anew, a former command may have had ours.
+    if (pid !== process.pid && (await startTimeOf(pid)) !== undefined) continue;
+    stale.push(join(directory, name));
+  }
+  await endClientsBelow(io, stale);
+}
+
 /** Runs a command with pools at hand and ends its mounts afterwards. @throws ConfigError */
 export async function withToolPools<T>(settings: Settings, work: (tools: ToolPools) => Promise<T>): Promise<T> {
   const logLevel = settings.logLevel === 'info' ? 'warn' : settings.logLevel;
   const runtime = await createRuntime({ ...settings, logLevel }, 'stderr');
   const { io, log, config } = runtime;
   // The bricks are the business of the process that runs them; a client needs no more of them than its volfile.
-  const managed = (pool: string): Promise<PoolVolfiles> =>
-    Promise.resolve(poolPaths(statePath(runtime, 'managed', pool)));
+  const managed = (name: string): Promise<PoolVolfiles> => {
+    const pool = config.pools.find((candidate) => candidate.name === name);
+    const paths = poolPaths(statePath(runtime, 'managed', name));
+    return Promise.resolve({ ...paths, talksTls: pool?.type === 'managed' && pool.tls !== undefined });
+  };
   const mounts = (control: boolean): PoolMounts =>
     new PoolMounts({
       io,
@@ -31,6 +50,7 @@ export async function withToolPools<T>(settings: Settings, work: (tools: ToolPoo
       installation: config.installation,
       managed,
     });
+  await endStaleTools(runtime, statePath(runtime, 'tool'));
   const tools = { runtime, control: mounts(true), client: mounts(false) };
   try {
     return await work(tools);

@@ -6,7 +6,7 @@ import type { Session } from '../volumes/pool/session.js';
 export async function warnOfOvershoot({ config, mechanism, log }: Session): Promise<void> {
   if (config.type !== 'gluster' || mechanism.name !== 'gluster') return;
   try {
-    const risk = await overshootRisk(config.hosts, config.volume);
+    const risk = await overshootRisk(config);
     log[risk.kind === 'large' ? 'warn' : 'info']({ risk: risk.kind }, describeRisk(config.volume, risk));
   } catch (error) {
     log.warn({ error: messageOf(error) }, 'how exact the quota is could not be found out');

@@ -68,7 +68,7 @@ async function inspectTree(tree: Tree): Promise<BrickFinding> {
 }
 
 /** Bricks and mounts of a pool must not wait for each other: their calls are counted apart. */
-function ioKey(pool: string): string {
+export function ioKey(pool: string): string {
   return `${pool}#bricks`;
 }
 

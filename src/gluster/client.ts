@@ -9,7 +9,7 @@ import { parseMountinfo, readMountinfo, topMount } from '../linux/mountinfo.js';
 import type { MountEntry } from '../linux/mountinfo.js';
 import { Tree } from '../linux/tree.js';
 import { BESIDE, type ClientHost } from './client-host.js';
-import { clientArguments, isSameClient } from './client-process.js';
+import { clientArguments, isClientOfOtherTransport, isSameClient } from './client-process.js';
 import type { ClientCommand, ClientSource } from './client-process.js';
 import { reasonFromLog } from './log-tail.js';
 import { readPidFile, removePidFile, writePidFile } from './pid-file.js';
@@ -37,6 +37,8 @@ export interface ClientOptions {
   readonly io: IoWorkers;
   /** Where its process runs; default: beside us. */
   readonly host?: ClientHost | undefined;
+  /** Runs before a new client is started, not before a running one is adopted; what it throws is why there is none. */
+  readonly prepare?: (() => Promise<void>) | undefined;
   /** How long a new client may take until its mount answers; default 20_000 ms. */
   readonly timeoutMs?: number;
 }
@@ -63,6 +65,19 @@ async function findRunning({ directory }: ClientOptions, command: ClientCommand)
   });
 }
 
+/** Its volumes are dead from then on, and healing gives them the new client. */
+async function endClientOfOtherTransport(options: ClientOptions, command: ClientCommand): Promise<void> {
+  const { directory, log, name } = options;
+  const found = await findGlusterProcess({
+    recordedPid: (await readPidFile(paths(directory).pidFile))?.pid,
+    directory,
+    matches: (argv) => isClientOfOtherTransport(argv, command),
+  });
+  if (found === undefined) return;
+  log.warn({ pid: found.pid }, `pool ${name}: TLS was switched on or off: its client is ended, a new one is started`);
+  await RunningProcess.adopt(found).end();
+}
+
 /** Takes every GlusterFS mount off the mount point, so that the new one does not lie on top of a dead one. */
 async function clearMountPoint({ io, name, mountPoint }: ClientOptions): Promise<void> {
   for (;;) {
@@ -86,10 +101,11 @@ async function hasMounted(pid: number, mountPoint: string): Promise<boolean> {
  * @throws KayalError FAILED_PRECONDITION when it never will
  */
 async function whyNotReady({ io, name, mountPoint }: ClientOptions, pid: number): Promise<string | undefined> {
-  if ((await mountAt(mountPoint))?.fsType !== CLIENT_FS_TYPE) {
-    // mount(2) returns when the mount has propagated.
-    if (!(await hasMounted(pid, mountPoint)) || (await mountAt(mountPoint))?.fsType === CLIENT_FS_TYPE)
-      return 'it did not mount';
+  const isHere = async (): Promise<boolean> => (await mountAt(mountPoint))?.fsType === CLIENT_FS_TYPE;
+  if (!(await isHere())) {
+    // mount(2) returns when the mount has propagated; between two looks one may come, or go with a client that gives up.
+    const isElsewhere = (await hasMounted(pid, mountPoint)) && !(await isHere()) && (await hasMounted(pid, mountPoint));
+    if (!isElsewhere) return 'it did not mount';
     throw failedPrecondition(
       `pool ${name}: the mount of its client (process ${pid}) at ${mountPoint} is not seen here: both containers need mountPropagation: Bidirectional there`,
     );
@@ -148,6 +164,8 @@ export class GlusterClient {
       log.info({ pid: running.pid }, `pool ${name}: client adopted`);
       return new GlusterClient(options, RunningProcess.adopt(running));
     }
+    await options.prepare?.();
+    await endClientOfOtherTransport(options, command);
     await clearMountPoint(options);
     const logged = await preparePrivateLog(logFile);
     const volfile = source.kind === 'volfile' ? [dirname(source.path)] : [];

@@ -6,6 +6,7 @@ import { reasonFromLog } from './log-tail.js';
 import { readPidFile, removePidFile, writePidFile } from './pid-file.js';
 import { findGlusterProcess, spawnDetached } from './processes.js';
 import { RunningProcess } from './running-process.js';
+import { talksTls } from './tls-argument.js';
 
 /** A process that lived this long did not fail at its start: the next start is tried at once. */
 const HEALTHY_MS = 2_000;
@@ -66,11 +67,11 @@ export class Daemon {
 
   /**
    * Takes over the process that an earlier driver left running.
-   * @returns whether there was one, and whether it runs with today's volfile
+   * @returns whether there was one, and whether it runs with today's volfile, or cannot even talk to those that do
    */
-  async adopt(): Promise<'absent' | 'current' | 'outdated'> {
+  async adopt(): Promise<'absent' | 'current' | 'outdated' | 'incompatible'> {
     const record = await readPidFile(this.#options.pidFile);
-    const { directory, volfile } = this.#options;
+    const { argv: wanted, directory, volfile } = this.#options;
     const found = await findGlusterProcess({
       recordedPid: record?.pid,
       directory,
@@ -83,6 +84,7 @@ export class Daemon {
     await writePidFile(this.#options.pidFile, { ...found, digest: digest ?? '' });
     this.#watch(RunningProcess.adopt(found));
     this.#adopted = true;
+    if (talksTls(found.argv) !== talksTls(wanted)) return 'incompatible';
     return digest === this.#digest ? 'current' : 'outdated';
   }
 

@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, stat, unlink } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failedPrecondition, isErrno } from '../base/errors.js';
+import { machine } from '../linux/machine.js';
 import { startTimeOf } from '../linux/process-info.js';
 import { PROGRAM_ENVIRONMENT } from './processes.js';
 
@@ -12,7 +12,7 @@ import { PROGRAM_ENVIRONMENT } from './processes.js';
  * we close the file or die, however that happens, so a dead holder's lock needs no taking over.
  */
 async function tryLock(file: FileHandle): Promise<boolean> {
-  const child = spawn('flock', ['--exclusive', '--nonblock', '3'], {
+  const child = machine.spawn('flock', ['--exclusive', '--nonblock', '3'], {
     stdio: ['ignore', 'ignore', 'ignore', file.fd],
     env: PROGRAM_ENVIRONMENT,
   });
@@ -50,7 +50,7 @@ export class DirectoryLock {
   static async acquire(directory: string): Promise<DirectoryLock> {
     const path = join(directory, 'lock');
     for (;;) {
-      const file = await open(path, 'a+', 0o600);
+      const file = await machine.open(path, 'a+', 0o600);
       try {
         if (!(await tryLock(file))) {
           const holder = (await file.readFile('utf8')).trim();
@@ -59,8 +59,11 @@ export class DirectoryLock {
           );
         }
         if (await isStill(file, path)) {
-          await file.truncate(0);
-          await file.writeFile(`${JSON.stringify({ pid: process.pid, startTime: await startTimeOf(process.pid) })}\n`);
+          await machine.empty(file);
+          await machine.write(
+            file,
+            `${JSON.stringify({ pid: process.pid, startTime: await startTimeOf(process.pid) })}\n`,
+          );
           return new DirectoryLock(file, path);
         }
       } catch (error) {
@@ -74,7 +77,7 @@ export class DirectoryLock {
   /** Lets go, and removes the lock file. */
   async release(): Promise<void> {
     try {
-      await unlink(this.#path);
+      await machine.unlink(this.#path);
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
     } finally {

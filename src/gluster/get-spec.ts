@@ -1,4 +1,5 @@
 import { notFound, unavailable } from '../base/errors.js';
+import type { TlsFiles } from '../pools/types.js';
 import { callRpc } from './rpc-call.js';
 import { encodeDict, encodeOpaque, encodeUint } from './xdr.js';
 
@@ -21,6 +22,8 @@ export interface GetSpecOptions {
   readonly key: string;
   /** Default 5_000 ms. */
   readonly timeoutMs?: number;
+  /** For servers that speak TLS only. */
+  readonly tls?: TlsFiles | undefined;
 }
 
 /**
@@ -28,10 +31,12 @@ export interface GetSpecOptions {
  * credentials: never log it.
  * @throws KayalError NOT_FOUND when it knows no such volume or brick, UNAVAILABLE when it cannot be asked
  */
-export async function getSpec({ host, port = GLUSTERD_PORT, key, timeoutMs = 5_000 }: GetSpecOptions): Promise<string> {
+export async function getSpec(options: GetSpecOptions): Promise<string> {
+  const { host, port = GLUSTERD_PORT, key, timeoutMs = 5_000, tls } = options;
   // gf_getspec_req: flags, key, xdata; gf_getspec_rsp: op_ret, op_errno, spec, xdata (rpc/xdr/src/glusterfs3-xdr.x).
   const body = Buffer.concat([encodeUint(0), encodeOpaque(key), encodeOpaque(encodeDict(OP_VERSIONS))]);
-  const answer = await callRpc({ host, port, program: PROGRAM, version: VERSION, procedure: GETSPEC, body, timeoutMs });
+  const procedure = { program: PROGRAM, version: VERSION, procedure: GETSPEC };
+  const answer = await callRpc({ host, port, ...procedure, body, timeoutMs, tls });
   const result = answer.int();
   const errno = answer.int();
   const spec = answer.opaque().toString('utf8').replace(/\0+$/, '');

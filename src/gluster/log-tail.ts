@@ -12,6 +12,16 @@ const KNOWN: readonly (readonly [RegExp, (match: RegExpExecArray) => string])[] 
   [/failed to (?:fetch volume file|get the 'volume file')/i, () => 'the servers have no such volume'],
   [/DNS resolution failed on host (\S+)/i, ([, host = '']) => `the name ${host} cannot be resolved`],
   [/Address already in use/i, () => 'its port is taken by another program'],
+  [/could not load (?:our cert|private key) at (\S+)/i, ([, path = '']) => `TLS: its client cannot load ${path}`],
+  [/could not load CA list/i, () => 'TLS: its client cannot load the list of authorities (ca)'],
+  [
+    /certificate verify failed/i,
+    () => 'TLS: the servers show no certificate of the authorities in ca that is valid now',
+  ],
+  [
+    /alert ((?:unknown|bad|expired|revoked|certificate|decrypt|handshake)[a-z ]*)/i,
+    ([, alert = '']) => `TLS: the servers refused the connection (${alert})`,
+  ],
   [/mismatching volume-id/i, ([text]) => text],
   [/failed to get the port number for remote subvolume/i, () => 'a brick does not run: is the volume started?'],
   [/All subvolumes are down/i, () => 'none of its bricks answers'],

@@ -5,9 +5,11 @@ import type { BrickPlaces } from '../linux/brick-links.js';
 import { IoWorkers } from '../linux/io-workers.js';
 import type { ManagedPoolConfig } from '../pools/types.js';
 import type { MechanismName } from '../quota/mechanism.js';
+import { ioKey } from './brick-label.js';
 import { BrickReadiness } from './brick-readiness.js';
 import type { Daemon } from './daemon.js';
 import { DirectoryLock } from './directory-lock.js';
+import { HalfMadeWatch } from './half-made-watch.js';
 import { pendingHealsOf } from './heal-info.js';
 import { refuseForeignBrickProcesses } from './pool-presence.js';
 import { brickClientPath, poolPaths, preparePoolProcesses, removeRuntimeFiles } from './pool-processes.js';
@@ -15,8 +17,10 @@ import type { PoolProcesses } from './pool-processes.js';
 import { setUpPool } from './pool-setup.js';
 import { makePrivateDirectory } from './private-files.js';
 import { renewProcesses } from './renew.js';
+import { checkBrickTlsFiles } from './tls-files.js';
 import { glusterVersion } from './version.js';
 import { numberedBricks } from './volfile/cluster.js';
+import { needsSelfHeal } from './volfile/self-heal.js';
 import type { PoolLayout } from './volfile/layout.js';
 
 export interface ManagedPoolOptions {
@@ -51,10 +55,12 @@ export class ManagedPool {
   readonly layout: PoolLayout;
   readonly clientVolfile: string;
   readonly controlVolfile: string;
+  readonly talksTls: boolean;
   readonly #parts: Parts;
   readonly #readiness = new BrickReadiness();
   #processes: PoolProcesses = { bricks: [], helpers: [] };
   #renewing: Promise<void> = Promise.resolve();
+  #halfMade: HalfMadeWatch | undefined;
   #stopped = false;
 
   private constructor(parts: Parts) {
@@ -63,24 +69,26 @@ export class ManagedPool {
     this.layout = parts.layout;
     this.clientVolfile = paths.clientVolfile;
     this.controlVolfile = paths.controlVolfile;
+    this.talksTls = parts.layout.tls !== undefined;
   }
 
   /**
    * Makes the pool when it is new, adopts or starts its processes, and returns when enough bricks are up.
    * @throws KayalError FAILED_PRECONDITION when the bricks are not those of the pool, when another driver has it or
-   *   something is not installed; UNAVAILABLE when too few bricks are there
+   *   something is not installed; UNAVAILABLE when too few bricks are there, or its certificate does not do
    */
   static async start(options: ManagedPoolOptions): Promise<ManagedPool> {
     const { config, quota, directory, log } = options;
     if (quota === 'simple' && (await glusterVersion()).major < 11) {
       throw failedPrecondition(`pool ${config.name}: quota simple needs GlusterFS 11 or later`);
     }
+    const certificate = config.tls === undefined ? undefined : await checkBrickTlsFiles(config.name, config.tls);
     await makePrivateDirectory(directory);
     const lock = await DirectoryLock.acquire(directory);
     const io = options.io ?? new IoWorkers({ log });
     let pool: ManagedPool | undefined;
     try {
-      const { layout, missing } = await setUpPool({ config, quota, directory, io });
+      const { layout, missing } = await setUpPool({ config, quota, directory, io, certificate });
       for (const reason of missing.filter((text) => text !== undefined)) {
         log.error({ reason }, `pool ${config.name}: goes on without a brick`);
       }
@@ -114,18 +122,24 @@ export class ManagedPool {
     const { bricks, helpers } = this.#processes;
     const all = [...bricks, ...helpers];
     const found = await Promise.all(all.map(async (daemon) => ({ daemon, was: await daemon.adopt() })));
+    const isCut = found.some(({ was }) => was === 'incompatible');
+    // One after the other would leave no majority that can talk to one another.
+    if (isCut) await Promise.all(found.map(({ daemon }) => daemon.stop()));
     await Promise.all(bricks.map((daemon) => daemon.start()));
     await this.#awaitMajority();
     // They would try again only after seconds if they came before the bricks.
     await Promise.all(helpers.map((daemon) => daemon.start()));
     this.#renewing = renewProcesses({
-      outdated: found.filter(({ was }) => was === 'outdated').map(({ daemon }) => daemon),
+      outdated: found.filter(({ was }) => was === 'outdated' && !isCut).map(({ daemon }) => daemon),
       isReplica: (daemon) => bricks.length > 1 && bricks.includes(daemon),
       pendingHeals: () => this.pendingHeals(),
       stopped: () => this.#stopped,
     }).catch((error: unknown) => {
       log.error({ reason: messageOf(error) }, `pool ${layout.pool}: processes with an old volfile were not restarted`);
     });
+    const running = (): string[] => this.bricks().flatMap(({ path, up }) => (up ? [path] : []));
+    if (needsSelfHeal(layout))
+      this.#halfMade = new HalfMadeWatch({ io, key: ioKey(layout.pool), bricks: running, log });
   }
 
   async #awaitReady(index: number): Promise<boolean> {
@@ -200,7 +214,7 @@ export class ManagedPool {
     this.#stopped = true;
     const { options, lock, io } = this.#parts;
     const { bricks, helpers } = this.#processes;
-    await this.#renewing;
+    await Promise.all([this.#renewing, this.#halfMade?.stop()]);
     try {
       // Writers that wait for quotad, and bricks that wait for each other, end best all at once.
       const results = await Promise.allSettled([...bricks, ...helpers].map(step));

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { machine } from '../linux/machine.js';
 import { readTextFile, writePrivateFile } from './private-files.js';
 import type { ProcessId } from './running-process.js';
 
@@ -25,5 +25,5 @@ export async function writePidFile(path: string, { pid, startTime, digest }: Pid
 }
 
 export async function removePidFile(path: string): Promise<void> {
-  await rm(path, { force: true });
+  await machine.rm(path, { force: true });
 }

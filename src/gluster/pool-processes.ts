@@ -1,7 +1,7 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
+import { machine } from '../linux/machine.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { inspectBrick } from './brick-label.js';
 import { Daemon } from './daemon.js';
@@ -10,6 +10,8 @@ import { makePrivateDirectory, writePrivateFile } from './private-files.js';
 import { spawnDetached } from './processes.js';
 import type { RunningProcess } from './running-process.js';
 import { spawnWithRunDirectory } from './run-directory.js';
+import { tlsArgument } from './tls-argument.js';
+import { checkBrickTlsFiles } from './tls-files.js';
 import { brickVolfile } from './volfile/brick.js';
 import { brickClientVolfiles, clientVolfile, controlVolfile } from './volfile/client.js';
 import { numberedBricks } from './volfile/cluster.js';
@@ -60,6 +62,8 @@ interface ProcessSpec {
   readonly name: string;
   /** Base of its file names. */
   readonly file: string;
+  /** A pattern of the names of its connections, without the pool's name. */
+  readonly connections: 'server' | 'client-*';
   readonly volfileText: string;
   /** Program and first arguments; those that all processes share follow. */
   readonly program: readonly string[];
@@ -89,6 +93,7 @@ function daemonOf(options: PoolProcessesOptions, spec: ProcessSpec, all: readonl
       ...spec.program,
       '-N',
       `--volfile-id=${layout.pool}/${spec.file}`,
+      ...(layout.tls === undefined ? [] : [tlsArgument(`${layout.pool}-${spec.connections}`)]),
       '--log-level=WARNING',
       `--log-file=${logFile}`,
       '-f',
@@ -101,7 +106,10 @@ function daemonOf(options: PoolProcessesOptions, spec: ProcessSpec, all: readonl
     pidFile: join(directory, `${spec.file}.pid`),
     log,
     launch,
-    ...(spec.prepare === undefined ? {} : { prepare: spec.prepare }),
+    prepare: async () => {
+      if (layout.tls !== undefined) await checkBrickTlsFiles(layout.pool, layout.tls);
+      await spec.prepare?.();
+    },
     ...(spec.onStart === undefined ? {} : { onStart: spec.onStart }),
   });
 }
@@ -130,6 +138,7 @@ function brickSpecs(options: PoolProcessesOptions): ProcessSpec[] {
   return numberedBricks(layout).map(({ index, brick }) => ({
     name: `brick ${brick.path}`,
     file: `brick-${index}`,
+    connections: 'server',
     volfileText: brickVolfile({ layout, index, markerTimestamp: join(directory, `brick-${index}.marker`) }),
     program: ['glusterfsd', '--process-name', 'brick', '--brick-name', brick.path],
     paths: [brick.path],
@@ -146,10 +155,11 @@ function helperSpecs({ layout, directory }: PoolProcessesOptions): ProcessSpec[]
           {
             name: 'quotad',
             file: 'quotad',
+            connections: 'client-*' as const,
             volfileText: quotadVolfile(layout),
             program: ['glusterfs', '--process-name', 'quotad'],
             paths: [],
-            prepare: () => rm(quotadSocket, { force: true }),
+            prepare: () => machine.rm(quotadSocket, { force: true }),
           },
         ]
       : []),
@@ -158,6 +168,7 @@ function helperSpecs({ layout, directory }: PoolProcessesOptions): ProcessSpec[]
           {
             name: 'self-heal daemon',
             file: 'self-heal',
+            connections: 'client-*' as const,
             volfileText: selfHealVolfile(layout),
             program: ['glusterfs', '--process-name', 'glustershd', '--client-pid=-6'],
             paths: [],
@@ -201,7 +212,7 @@ export async function removeRuntimeFiles(layout: PoolLayout, directory: string):
   const clients = numberedBricks(layout).map(({ index }) => brickClientPath(directory, index));
   await Promise.all(
     [...files, ...clients, paths.clientVolfile, paths.controlVolfile, paths.run].map((path) =>
-      rm(path, { force: true, recursive: true }),
+      machine.rm(path, { force: true, recursive: true }),
     ),
   );
 }

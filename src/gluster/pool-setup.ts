@@ -12,6 +12,7 @@ import { readIdentity, writeIdentity } from './pool-identity.js';
 import type { PoolIdentity, PoolIdentityBrick } from './pool-identity.js';
 import { isPoolRunning } from './pool-presence.js';
 import { chooseBrickPort, isPortFree } from './ports.js';
+import type { CertificateFacts } from './tls-files.js';
 import type { PoolLayout } from './volfile/layout.js';
 
 /** The only address that bricks of a managed pool listen on. */
@@ -22,6 +23,8 @@ export interface PoolSetupOptions {
   readonly quota: MechanismName;
   readonly directory: string;
   readonly io: IoWorkers;
+  /** What is in the certificate of a pool with TLS. */
+  readonly certificate?: CertificateFacts | undefined;
 }
 
 export interface PoolSetup {
@@ -103,7 +106,10 @@ async function makeMissingBricks(options: PoolSetupOptions, plan: BrickPlan, vol
   }
 }
 
-function layoutOf({ config, quota }: PoolSetupOptions, { volumeId, credentials, bricks }: PoolIdentity): PoolLayout {
+function layoutOf(
+  { config, quota, certificate }: PoolSetupOptions,
+  { volumeId, credentials, bricks }: PoolIdentity,
+): PoolLayout {
   return {
     pool: config.name,
     volumeId,
@@ -123,6 +129,9 @@ function layoutOf({ config, quota }: PoolSetupOptions, { volumeId, credentials, 
     quotaTimeouts: config.quotaProfile === 'large-volumes' ? { soft: 1, hard: 0 } : { soft: 0, hard: 0 },
     writeBehind: !(quota === 'gluster' && config.quotaStrict),
     bindAddress: LOOPBACK,
+    ...(config.tls === undefined || certificate === undefined
+      ? {}
+      : { tls: { ...config.tls, commonName: certificate.commonName } }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -23,6 +23,18 @@ describe('private files', () => {
     expect(await readFile(file, 'utf8')).toBe('new');
     expect(await modeOf(file)).toBe(0o600);
     expect(await readTextFile(join(path, 'none'))).toBeUndefined();
+  });
+
+  it('leaves nothing half written behind, of this process or of one that was killed', async () => {
+    const file = join(directory, 'file');
+    const half = (rest: string): Promise<void> => writeFile(join(directory, `file.${rest}.tmp`), 'secret');
+    // No process has the pid 2^22 (proc_sys_kernel(5), pid_max); pid 1 lives, and may be at work.
+    for (const rest of ['4194304-1', `${process.pid}-1000000`, 'c0ffee123456', '1-1']) await half(rest);
+    await writeFile(join(directory, 'file.other'), '');
+    await writePrivateFile(file, 'new');
+    expect((await readdir(directory)).toSorted()).toEqual(['file', 'file.1-1.tmp', 'file.other']);
+    await Promise.all([1, 2, 3].map((number) => writePrivateFile(file, `${number}`)));
+    expect(await readdir(directory)).toHaveLength(3);
   });
 
   it('keeps a log and its place, until it is too large', async () => {

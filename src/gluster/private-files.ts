@@ -1,6 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm, stat, truncate } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { isErrno } from '../base/errors.js';
+import { machine } from '../linux/machine.js';
+import { startTimeOf } from '../linux/process-info.js';
 
 /** A log file beyond this size is emptied. */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
@@ -8,25 +10,46 @@ const LOG_CHECK_MS = 60_000;
 
 /** Makes a directory (and its parents) that only root may look into. */
 export async function makePrivateDirectory(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  await chmod(path, 0o700);
+  await machine.mkdir(path, { recursive: true, mode: 0o700 });
+  await machine.chmod(path, 0o700);
+}
+
+/** What comes after a file's name while it is written: the pid and a number, or random digits of earlier versions. */
+const HALF = /^(?:(\d+)-\d+|[0-9a-f]{12})\.tmp$/;
+/** By this process, just now. */
+const writing = new Set<string>();
+let begun = 0;
+
+/** Removes what processes that were killed have left of a file: it may hold a password. */
+async function removeHalfWritten(path: string): Promise<void> {
+  const start = `${basename(path)}.`;
+  for (const name of await readdir(dirname(path))) {
+    const match = name.startsWith(start) ? HALF.exec(name.slice(start.length)) : null;
+    const half = join(dirname(path), name);
+    if (match === null || writing.has(half)) continue;
+    const pid = Number(match[1] ?? 0);
+    // A former process may have had our pid: in a container it is always the same.
+    if (pid !== process.pid && (await startTimeOf(pid)) !== undefined) continue;
+    await machine.rm(half, { force: true });
+  }
 }
 
 /** Writes a file of mode 0600; a reader sees the old content or the new one. */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  await removeHalfWritten(path);
+  const temporary = `${path}.${process.pid}-${++begun}.tmp`;
+  writing.add(temporary);
   try {
-    const file = await open(temporary, 'wx', 0o600);
+    const file = await machine.open(temporary, 'wx', 0o600);
     try {
-      await file.writeFile(text);
+      await machine.write(file, text);
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    await machine.rename(temporary, path);
+  } finally {
+    writing.delete(temporary);
   }
 }
 
@@ -46,9 +69,9 @@ export async function readTextFile(path: string): Promise<string | undefined> {
  * @returns its size, in bytes: where the next line will be
  */
 export async function preparePrivateLog(path: string): Promise<number> {
-  const file = await open(path, 'a', 0o600);
+  const file = await machine.open(path, 'a', 0o600);
   await file.close();
-  await chmod(path, 0o600);
+  await machine.chmod(path, 0o600);
   return trimLog(path);
 }
 
@@ -56,7 +79,7 @@ export async function preparePrivateLog(path: string): Promise<number> {
 async function trimLog(path: string): Promise<number> {
   const { size } = await stat(path);
   if (size <= MAX_LOG_BYTES) return size;
-  await truncate(path, 0);
+  await machine.truncate(path, 0);
   return 0;
 }
 

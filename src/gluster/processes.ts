@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
 import type { SpawnOptions } from 'node:child_process';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { failedPrecondition, isErrno, messageOf, unavailable } from '../base/errors.js';
+import { machine } from '../linux/machine.js';
 import { commandLine, isProcessAlive, startTimeOf } from '../linux/process-info.js';
 import { RunningProcess } from './running-process.js';
 import type { ProcessId } from './running-process.js';
@@ -19,7 +19,7 @@ export const PROGRAM_ENVIRONMENT: NodeJS.ProcessEnv = {
 export async function spawnDetached(argv: readonly string[]): Promise<RunningProcess> {
   const [program = '', ...args] = argv;
   const options: SpawnOptions = { detached: true, stdio: 'ignore', cwd: '/', env: PROGRAM_ENVIRONMENT };
-  const child = spawn(program, args, options);
+  const child = machine.spawn(program, args, options);
   child.unref();
   try {
     return await RunningProcess.ofChild(child);

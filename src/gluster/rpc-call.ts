@@ -1,5 +1,8 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { unavailable, messageOf } from '../base/errors.js';
+import { readTlsFiles } from './tls-files.js';
+import type { TlsFiles } from '../pools/types.js';
 import { encodeUint, XdrReader } from './xdr.js';
 
 export interface RpcCall {
@@ -11,6 +14,8 @@ export interface RpcCall {
   /** The procedure's arguments, in XDR. */
   readonly body: Buffer;
   readonly timeoutMs: number;
+  /** Absent: without TLS. */
+  readonly tls?: TlsFiles | undefined;
 }
 
 /** RFC 5531: call, RPC version 2, credentials and verifier AUTH_NONE. */
@@ -53,13 +58,21 @@ function parseReply(message: Buffer): XdrReader {
   return reader;
 }
 
+/** GlusterFS compares no host name with a certificate's: whoever has one of the authority is a server. */
+async function open({ host, port, tls }: RpcCall): Promise<Socket> {
+  if (tls === undefined) return connect({ host, port });
+  return connectTls({ host, port, ...(await readTlsFiles(tls)), checkServerIdentity: () => undefined });
+}
+
 /**
  * One ONC RPC call over a TCP connection of its own.
  * @returns the procedure's result, to be read from
  * @throws KayalError UNAVAILABLE when there is no answer in time, or none that can be understood
  */
 export async function callRpc(call: RpcCall): Promise<XdrReader> {
-  const socket = connect({ host: call.host, port: call.port });
+  const socket = await open(call).catch((error: unknown) => {
+    throw unavailable(`${call.host}:${call.port} cannot be asked: ${messageOf(error)}`, { cause: error });
+  });
   const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${call.timeoutMs} ms`)), call.timeoutMs);
   try {
     socket.write(record(Buffer.concat([callHeader(call), call.body])));

@@ -1,15 +1,13 @@
-import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdir, readFile, readlink, realpath } from 'node:fs/promises';
+import { readFile, readlink, realpath } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { messageOf, unavailable } from '../base/errors.js';
+import { machine } from '../linux/machine.js';
 import { parseMountinfo } from '../linux/mountinfo.js';
 import type { MountEntry } from '../linux/mountinfo.js';
 import { isSameDirectory, PROGRAM_ENVIRONMENT, seesSameDirectory, spawnDetached } from './processes.js';
 import type { RunningProcess } from './running-process.js';
 
-const run = promisify(execFile);
 const STEP_TIMEOUT_MS = 10_000;
 /** Mounts come and go on a busy node, but not between each two looks at them. */
 const DROP_TRIES = 5;
@@ -61,7 +59,7 @@ function entering(pid: number, argv: readonly string[]): string[] {
 
 async function inNamespace(pid: number, argv: readonly string[]): Promise<void> {
   const [program = '', ...args] = entering(pid, argv);
-  await run(program, args, {
+  await machine.execFile(program, args, {
     env: PROGRAM_ENVIRONMENT,
     timeout: STEP_TIMEOUT_MS,
   });
@@ -72,7 +70,7 @@ async function inNamespace(pid: number, argv: readonly string[]): Promise<void> 
  * from us, so that nothing stays behind whenever we die. What it echoes says that the namespace is made.
  */
 async function openNamespace(): Promise<ChildProcess> {
-  const holder = spawn('unshare', ['--mount', '--propagation', 'slave', '--', 'cat'], {
+  const holder = machine.spawn('unshare', ['--mount', '--propagation', 'slave', '--', 'cat'], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: PROGRAM_ENVIRONMENT,
   });
@@ -116,7 +114,7 @@ async function dropMounts(pid: number, needed: readonly string[]): Promise<void>
 }
 
 async function prepareNamespace(pid: number, options: RunDirectoryOptions): Promise<void> {
-  await mkdir(GLUSTER_RUN_DIRECTORY, { recursive: true });
+  await machine.mkdir(GLUSTER_RUN_DIRECTORY, { recursive: true });
   const target = await realpath(GLUSTER_RUN_DIRECTORY);
   const paths = await Promise.all([...options.paths, options.runDirectory].map((path) => realpath(path)));
   await dropMounts(pid, [...paths, target]);

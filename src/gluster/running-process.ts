@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno, unavailable } from '../base/errors.js';
+import { machine } from '../linux/machine.js';
 import { isProcessAlive, startTimeOf } from '../linux/process-info.js';
 
 /** How often an adopted process, which is no child of ours, is looked at. */
@@ -66,7 +67,7 @@ export class RunningProcess implements ProcessId {
 
   #signal(signal: NodeJS.Signals): void {
     try {
-      process.kill(this.pid, signal);
+      machine.kill(this.pid, signal);
     } catch (error) {
       if (!isErrno(error, 'ESRCH')) throw error;
     }

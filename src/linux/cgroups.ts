@@ -1,6 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { messageOf } from '../base/errors.js';
+import { machine } from './machine.js';
 import { parseMountinfo, type MountEntry } from './mountinfo.js';
 
 /** Where a process is in one hierarchy: a line of /proc/PID/cgroup (cgroups(7)). */
@@ -60,7 +61,7 @@ async function join(pid: number, membership: CgroupMembership, model: number): P
   for (const directory of await directoriesOf(membership, model)) {
     try {
       // cgroups(7): takes all threads of the process along, in version 1 too.
-      await writeFile(`${directory}/cgroup.procs`, String(pid));
+      await machine.writeFile(`${directory}/cgroup.procs`, String(pid));
       return;
     } catch (error) {
       reason = messageOf(error);

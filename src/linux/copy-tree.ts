@@ -5,6 +5,7 @@ import type { CopyMeans } from './operations/copy-data.js';
 import type { CopyPlace, CopySlice, DirectoryWork, FileWork, LinkedName } from './operations/copy-work.js';
 import type { BrickLink } from './operations/share-blocks.js';
 import type { Budget } from './slices.js';
+import { LISTING } from './io-workers.js';
 import type { Tree } from './tree.js';
 
 /** What a copy has done. Bytes are counted in blocks of 4 KiB. */
@@ -86,7 +87,7 @@ class TreeCopy {
   /** @param file the only one to be copied; absent: everything */
   constructor(options: CopyTreeOptions, file?: string) {
     this.#options = options;
-    this.#directories = file === undefined ? [{ path: '', offset: 0n }] : [];
+    this.#directories = file === undefined ? [{ path: '' }] : [];
     this.#files =
       file === undefined
         ? []
@@ -137,7 +138,8 @@ class TreeCopy {
     const place = this.#place;
     switch (work.kind) {
       case 'directories': {
-        const slice = await target.tree.callWith(source.tree, 'copyDirectories', [place, work.directories, SLICE]);
+        const args = [place, work.directories, SLICE] as const;
+        const slice = await target.tree.callWith(source.tree, 'copyDirectories', [...args], LISTING);
         this.#take(slice, undefined);
         break;
       }

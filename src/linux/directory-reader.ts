@@ -7,8 +7,6 @@ export interface DirectoryEntry {
   readonly bytes: Uint8Array;
   /** Undefined where the filesystem does not say (DT_UNKNOWN). */
   readonly type: EntryType | undefined;
-  /** Where reading goes on after this entry (d_off). */
-  readonly next: bigint;
 }
 
 const DT_UNKNOWN = 0;
@@ -36,7 +34,6 @@ export function* readEntries(fd: number, buffer: Buffer, about: About): Generato
       yield {
         bytes,
         type: type === DT_UNKNOWN ? undefined : (TYPES.get(type) ?? 'other'),
-        next: buffer.readBigInt64LE(at + 8),
       };
     }
   }
@@ -48,11 +45,11 @@ export function directoryBuffer(): Buffer {
 }
 
 /** The type of an entry, asked for where the directory does not tell it. */
-export function typeOf(directory: number, entry: DirectoryEntry, about: About): EntryType {
+export function typeOf(directory: number, entry: Pick<DirectoryEntry, 'bytes' | 'type'>, about: About): EntryType {
   return entry.type ?? statusOfName(directory, entry.bytes, about).type;
 }
 
 /** The name as text; bytes that are not UTF-8 become U+FFFD, so that such a name finds nothing when it is used. */
-export function textOf(entry: DirectoryEntry): string {
+export function textOf(entry: Pick<DirectoryEntry, 'bytes'>): string {
   return Buffer.from(entry.bytes.buffer, entry.bytes.byteOffset, entry.bytes.length - 1).toString('utf8');
 }

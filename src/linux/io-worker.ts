@@ -4,7 +4,7 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { SystemError } from '../base/errors.js';
-import { addFaultPoints } from './fault-points.js';
+import { addFaultPointsIfAsked } from './fault-points.js';
 import type { IoRequest, IoResponse } from './io-messages.js';
 import { LostThreadError } from './operations/namespace.js';
 import { operations } from './operations.js';
@@ -29,8 +29,7 @@ function answer({ op, args }: IoRequest): IoResponse {
   }
 }
 
-const faultPoints = process.env['KAYAL_FAULT_POINTS'];
-if (faultPoints !== undefined && faultPoints !== '') addFaultPoints(sys, faultPoints);
+addFaultPointsIfAsked(sys);
 
 const port = parentPort;
 if (port === null) throw new Error('io-worker.js runs in a worker thread only');

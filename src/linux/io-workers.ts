@@ -10,6 +10,9 @@ export interface IoOptions {
   readonly deadlineMs?: number | undefined;
 }
 
+/** For a call that reads all names of a directory at once, however many there are. */
+export const LISTING: IoOptions = { deadlineMs: 120_000 };
+
 /** For those who must know when a call is really over, also after it was given up: with its value if it has one. */
 export interface ReturnOptions {
   readonly onReturned?: ((value: unknown) => void) | undefined;

@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
 import { failedPrecondition, isErrno, unavailable } from '../base/errors.js';
+import { machine } from './machine.js';
 
 /** mkfs(8) writes a few MiB at most; a pool that takes longer for that hangs. */
 const TIMEOUT_MS = 120_000;
@@ -45,7 +45,7 @@ export async function makeFilesystem(file: string, fsType: 'ext4' | 'xfs'): Prom
 /** @returns undefined when it ended well, else what it said */
 function run(program: string, args: readonly string[]): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: '/', env: ENVIRONMENT });
+    const child = machine.spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: '/', env: ENVIRONMENT });
     let said = '';
     const timer = setTimeout(() => {
       child.kill('SIGKILL');

@@ -5,6 +5,7 @@
 import { isErrno } from '../base/errors.js';
 import type { ProjectQuota } from './operations/projects.js';
 import type { WalkPosition } from './operations/walk.js';
+import { LISTING } from './io-workers.js';
 import type { Tree } from './tree.js';
 
 export type { ProjectQuota } from './operations/projects.js';
@@ -62,8 +63,8 @@ export async function setProject(tree: Tree, path: string, id: number, options: 
     await tree.call('setProject', [path, id]);
     return;
   }
-  let position: WalkPosition = { pending: [Buffer.from(path).toString('latin1')], offset: 0n };
-  while (position.pending.length > 0) position = await tree.call('assignProject', [position, id, SLICE]);
+  let position: WalkPosition = [{ path: Buffer.from(path).toString('latin1') }];
+  while (position.length > 0) position = await tree.call('assignProject', [position, id, SLICE], LISTING);
 }
 
 /** The project id of a directory; 0: none. */

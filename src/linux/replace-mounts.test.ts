@@ -105,6 +105,27 @@ for (const [outcome, atomic] of [
   });
 }
 
+test('a replacement that was cut off is done again: nothing is left below the new mount', async () => {
+  await withContainer(async (bench) => {
+    const { tree, namespace, target, mounts } = bench;
+    const wish = await replacementOf(bench);
+    const old = topMount(await mounts(), target);
+    const stacked = async (): Promise<number[]> =>
+      (await mounts()).filter((entry) => entry.target === target).map(({ id }) => id);
+    // As after a kill between both steps: the old one is still on top.
+    const pid = String(namespace.pids[0]);
+    execFileSync('nsenter', ['-t', pid, '-m', 'mount', '--bind', target, target]);
+    const [below = 0, top = 0] = await stacked();
+    expect(below).toBe(old?.id);
+    const results = await tree.replaceMounts(namespace, [{ ...wish, id: top, below: [below] }], { atomic: true });
+    expect(results).toEqual([{ target, outcome: 'swapped', lost: [] }]);
+    expect(await stacked()).toHaveLength(1);
+    expect(readThere(bench, join(target, 'file'))).toBe('new');
+    const gone = await tree.replaceMounts(namespace, [{ ...wish, id: top, below: [below] }], { atomic: true });
+    expect(gone).toMatchObject([{ target, outcome: 'gone' }]);
+  });
+});
+
 test('the thread is back in its own namespace, whatever happened', async () => {
   await withContainer(async (bench) => {
     const { tree, namespace, target, cache, io } = bench;

@@ -1,5 +1,5 @@
 import { unavailable } from '../base/errors.js';
-import type { IoOptions, IoWorkers } from './io-workers.js';
+import { LISTING, type IoOptions, type IoWorkers } from './io-workers.js';
 import type { MountFlag } from './mount-flags.js';
 import type { Operations } from './operations.js';
 import type { OwnerAndMode } from './operations/attributes.js';
@@ -210,7 +210,7 @@ export class Tree {
    * It may be given up at any time. Never follows symlinks nor leaves the filesystem.
    */
   async countUsage(path: string, budget: Budget, from: UsageCount = UsageCount.start(path)): Promise<UsageCount> {
-    return from.done ? from : from.plus(await this.call('countUsage', [from.next(), budget]));
+    return from.done ? from : from.plus(await this.call('countUsage', [from.next(), budget], LISTING));
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { UsageSlice } from './operations/usage.js';
-import type { WalkPosition } from './operations/walk.js';
+import type { WalkDirectory, WalkPosition } from './operations/walk.js';
 
 /** So many directories go to the worker with each slice; the others stay here, however many there are. */
 const AT_ONCE = 64;
@@ -9,21 +9,18 @@ export class UsageCount {
   /** Allocated bytes, as du(1) counts: a file with several names once. */
   readonly bytes: bigint;
   readonly inodes: bigint;
-  readonly #pending: readonly string[];
-  readonly #offset: bigint;
+  readonly #pending: readonly WalkDirectory[];
   readonly #linked: Set<bigint>;
 
   private constructor(count: { bytes: bigint; inodes: bigint }, position: WalkPosition, linked: Set<bigint>) {
     this.bytes = count.bytes;
     this.inodes = count.inodes;
-    this.#pending = position.pending;
-    this.#offset = position.offset;
+    this.#pending = position;
     this.#linked = linked;
   }
 
   static start(path: string): UsageCount {
-    const pending = [Buffer.from(path).toString('latin1')];
-    return new UsageCount({ bytes: 0n, inodes: 0n }, { pending, offset: 0n }, new Set());
+    return new UsageCount({ bytes: 0n, inodes: 0n }, [{ path: Buffer.from(path).toString('latin1') }], new Set());
   }
 
   get done(): boolean {
@@ -32,7 +29,7 @@ export class UsageCount {
 
   /** Where the next slice goes on. */
   next(): WalkPosition {
-    return { pending: this.#pending.slice(-AT_ONCE), offset: this.#offset };
+    return this.#pending.slice(-AT_ONCE);
   }
 
   /** With the slice that began at `next()`. */
@@ -46,7 +43,7 @@ export class UsageCount {
       bytes += file.bytes;
       inodes++;
     }
-    const pending = [...this.#pending.slice(0, -AT_ONCE), ...slice.position.pending];
-    return new UsageCount({ bytes, inodes }, { pending, offset: slice.position.offset }, this.#linked);
+    const pending = [...this.#pending.slice(0, -AT_ONCE), ...slice.position];
+    return new UsageCount({ bytes, inodes }, pending, this.#linked);
   }
 }

@@ -1,9 +1,9 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { readTextFile, writePrivateFile } from '../gluster/private-files.js';
 import type { PodReference } from '../kube/pod-events.js';
+import { machine } from '../linux/machine.js';
 import { readMountinfo } from '../linux/mountinfo.js';
 
 /** A pod, and where it got a volume of which pool. */
@@ -91,7 +91,7 @@ export class PublishedPods {
     const { file, log } = this.#options;
     const text = `${JSON.stringify([...this.#uses.values()])}\n`;
     this.#writing = this.#writing
-      .then(() => mkdir(dirname(file), { recursive: true, mode: 0o750 }))
+      .then(() => machine.mkdir(dirname(file), { recursive: true, mode: 0o750 }))
       .then(() => writePrivateFile(file, text))
       .catch((error: unknown) => log.warn({ file, error: messageOf(error) }, 'the pods that use volumes are not kept'));
   }

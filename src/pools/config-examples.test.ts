@@ -1,10 +1,17 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import { describe, expect, it } from 'vitest';
 import { parseParameters } from '../volumes/requests/parameters.js';
 import { parseConfig } from './config.js';
 
 const FOLDERS = ['examples', 'docs'] as const;
+
+/** The chart's values hold the configuration besides other things. */
+function configOf(block: string): string {
+  if (!block.startsWith('# values.yaml')) return block;
+  const { installation, pools } = parse(block) as Record<string, unknown>;
+  return stringify({ installation, pools });
+}
 
 /** `examples/config-*.yaml`, and every fenced YAML block of docs/ that holds pools. */
 function configs(): readonly (readonly [string, string])[] {
@@ -16,7 +23,7 @@ function configs(): readonly (readonly [string, string])[] {
       const blocks = [...text.matchAll(/^```yaml\n([^]*?)^```/gm)].map(([, block = '']) => block);
       return blocks
         .filter((block) => block.includes('\npools:'))
-        .map((block, n) => [`${folder}/${name} #${n + 1}`, block]);
+        .map((block, n) => [`${folder}/${name} #${n + 1}`, configOf(block)]);
     }),
   );
 }

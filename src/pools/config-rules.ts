@@ -52,6 +52,15 @@ const knownClientOptions: Rule = ({ options }) => {
   return checkClientOptions(texts).map((message) => ({ key: 'options', message }));
 };
 
+function isMapping(value: unknown): value is RawPool {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const oneWayToSayManagementTls: Rule = ({ tls, options }) =>
+  tls !== undefined && isMapping(options) && options['secure-mgmt'] !== undefined
+    ? problem('options', 'cannot hold secure-mgmt with tls: say tls.management: true, or leave it out')
+    : [];
+
 const sharedOrOfOneNode: Rule = ({ shared, node }) => {
   if (shared === true && node !== undefined) {
     return problem('node', 'cannot be given with shared: true; take one of them');
@@ -65,7 +74,7 @@ const sharedOrOfOneNode: Rule = ({ shared, node }) => {
 
 const RULES: Readonly<Record<string, readonly Rule[]>> = {
   managed: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, oneBrickPerReplica, glusterQuotaKeys],
-  gluster: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, knownClientOptions],
+  gluster: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, knownClientOptions, oneWayToSayManagementTls],
   directory: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, sharedOrOfOneNode],
 };
 

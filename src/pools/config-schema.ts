@@ -5,8 +5,8 @@ import { isNodeName } from './node-name.js';
 
 /** Bytes; Linux' PATH_MAX less room for what Kayal and GlusterFS put below the directory. */
 const MAX_PATH = 1024;
-/** Brick paths stand unquoted in volfiles and in option names there (auth.login.<brick>.allow). */
-const BRICK_CHARACTERS = /^[A-Za-z0-9._+@=/-]*$/;
+/** Paths stand unquoted in volfiles, those of bricks in option names there, too (auth.login.<brick>.allow). */
+const VOLFILE_CHARACTERS = /^[A-Za-z0-9._+@=/-]*$/;
 const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.|$))+$|^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/;
 /** glusterd's rule for volume names (glusterd-volgen: letters, digits, - and _). */
 const VOLUME = /^[A-Za-z0-9_-]{1,128}$/;
@@ -89,6 +89,22 @@ function quota<const Names extends readonly string[]>(
   return v.optional(v.picklist(names, `must be one of ${names.join(', ')}${because}`));
 }
 
+const pemFile = absolutePath(
+  `must be an absolute path without . and .. of letters, digits and . _ + @ = / -, of at most ${MAX_PATH} bytes`,
+  (path) => VOLFILE_CHARACTERS.test(path),
+);
+
+const tlsFiles = { certificate: pemFile, key: pemFile, ca: pemFile };
+const TLS_KEYS = 'must be a mapping with the keys certificate, key and ca: absolute paths of PEM files';
+
+const managedTls = v.optional(v.strictObject(tlsFiles, TLS_KEYS));
+const glusterTls = v.optional(
+  v.strictObject(
+    { ...tlsFiles, management: v.optional(boolean, false) },
+    `${TLS_KEYS}; and management, if glusterd talks TLS`,
+  ),
+);
+
 function replicaMessage(issue: { readonly input: unknown }): string {
   if (issue.input !== 2) return 'must be 1 or 3';
   return 'must be 1 or 3: with two copies nobody can tell which is right once they differ; take 3, with a third brick';
@@ -102,12 +118,13 @@ const managed = v.object({
   bricks: v.array(
     absolutePath(
       `must be an absolute path without . and .. of letters, digits and . _ + @ = / -, of at most ${MAX_PATH} bytes`,
-      (path) => BRICK_CHARACTERS.test(path),
+      (path) => VOLFILE_CHARACTERS.test(path),
     ),
     'must be a list of absolute paths, one per replica',
   ),
   quotaStrict: v.optional(boolean, false),
   quotaProfile: v.optional(v.picklist(['exact', 'large-volumes'], 'must be exact or large-volumes'), 'exact'),
+  tls: managedTls,
 });
 
 const gluster = v.object({
@@ -133,6 +150,7 @@ const gluster = v.object({
     ),
     {},
   ),
+  tls: glusterTls,
 });
 
 const directory = v.object({

@@ -46,6 +46,36 @@ describe('parseConfig', () => {
     expect(parseConfig(fileWith(pool), FILE).pools).toEqual([{ ...pool, staticOnly: false, quotaProfile: 'exact' }]);
   });
 
+  it('reads the files of TLS', () => {
+    const poolOf = (pool: object): unknown => parseConfig(fileWith(pool), FILE).pools[0];
+    const tls = { certificate: '/tls/crt', key: '/tls/key', ca: '/tls/ca' };
+    expect(poolOf({ ...MANAGED, tls })).toMatchObject({ tls });
+    expect(poolOf({ ...GLUSTER, tls })).toMatchObject({ tls: { ...tls, management: false } });
+    expect(poolOf({ ...GLUSTER, tls: { ...tls, management: true } })).toMatchObject({ tls: { management: true } });
+  });
+
+  it.each([
+    [{ ...MANAGED, tls: true }, 'pools[0].tls: must be a mapping with the keys certificate, key and ca'],
+    [{ ...MANAGED, tls: { certificate: '/c', key: '/k' } }, 'pools[0].tls.ca: must be a mapping with the keys'],
+    [{ ...MANAGED, tls: { certificate: 'c', key: '/k', ca: '/a' } }, 'tls.certificate: must be an absolute path'],
+    [{ ...MANAGED, tls: { certificate: '/c', key: '/k y', ca: '/a' } }, 'tls.key: must be an absolute path'],
+    [
+      { ...MANAGED, tls: { certificate: '/c', key: '/k', ca: '/a', management: true } },
+      'pools[0].tls.management: must',
+    ],
+    [
+      { ...GLUSTER, tls: { certificate: '/c', key: '/k', ca: '/a', ciphers: 'x' } },
+      'tls.ciphers: must be a mapping with',
+    ],
+    [
+      { ...GLUSTER, tls: { certificate: '/c', key: '/k', ca: '/a' }, options: { 'secure-mgmt': true } },
+      'pools[0].options: cannot hold secure-mgmt with tls: say tls.management: true',
+    ],
+    [{ ...DIRECTORY, tls: {} }, 'pools[0].tls: is not a key of a directory pool'],
+  ])('refuses the TLS of %j', (pool, message) => {
+    expect(problemsOf(fileWith(pool))).toEqual([expect.stringContaining(message)]);
+  });
+
   it('reads what pods may have as inline volumes', () => {
     const inlineOf = (inlineVolumes: object): unknown =>
       parseConfig(fileWith({ ...DIRECTORY, inlineVolumes }), FILE).pools[0]?.inlineVolumes;

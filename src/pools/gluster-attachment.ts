@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
@@ -6,6 +5,8 @@ import type { ClientDevices } from '../gluster/client-devices.js';
 import type { ClientHost } from '../gluster/client-host.js';
 import { GlusterClient, type ClientSource } from '../gluster/client.js';
 import { servingFirst } from '../gluster/server-order.js';
+import { checkTlsFiles, managementTls } from '../gluster/tls-files.js';
+import { machine } from '../linux/machine.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { readMountinfo } from '../linux/mountinfo.js';
 import { Tree } from '../linux/tree.js';
@@ -17,6 +18,7 @@ import type { GlusterPoolConfig, ManagedPoolConfig } from './types.js';
 export interface PoolVolfiles {
   readonly clientVolfile: string;
   readonly controlVolfile: string;
+  readonly talksTls: boolean;
 }
 
 export interface GlusterAttachmentOptions {
@@ -42,18 +44,19 @@ export function mountPointIn(directory: string): string {
 
 async function sourceOf({ pool, control, managed }: GlusterAttachmentOptions): Promise<ClientSource> {
   if (pool.type === 'gluster') {
-    return { kind: 'servers', hosts: await servingFirst(pool.hosts, pool.volume), volume: pool.volume };
+    const { hosts, volume, tls } = pool;
+    return { kind: 'servers', hosts: await servingFirst(hosts, volume, managementTls(pool)), volume, tls };
   }
-  const { clientVolfile, controlVolfile } = await managed(pool.name);
-  return { kind: 'volfile', path: control ? controlVolfile : clientVolfile };
+  const { clientVolfile, controlVolfile, talksTls } = await managed(pool.name);
+  return { kind: 'volfile', path: control ? controlVolfile : clientVolfile, talksTls };
 }
 
 /** Never stats what is there: a dead mount would hang; mkdir(2) finds a mount point to exist without asking it. */
 async function makeMountPoint(directory: string): Promise<string> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await machine.mkdir(directory, { recursive: true, mode: 0o700 });
   const mountPoint = mountPointIn(directory);
   try {
-    await mkdir(mountPoint, { mode: 0o700 });
+    await machine.mkdir(mountPoint, { mode: 0o700 });
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) throw error;
   }
@@ -79,6 +82,9 @@ export async function openGluster(options: GlusterAttachmentOptions): Promise<Op
     log,
     io,
     host: options.host,
+    prepare: async () => {
+      if (pool.tls !== undefined) await checkTlsFiles(pool.name, pool.tls);
+    },
   });
   let stopping = false;
   client.onExit(() => {

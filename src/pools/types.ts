@@ -20,6 +20,15 @@ interface PoolCommon {
   readonly inlineVolumes?: InlineVolumesConfig | undefined;
 }
 
+/** Absolute paths of PEM files. */
+export interface TlsFiles {
+  /** The certificate, and after it those between it and the authority, if there are any. */
+  readonly certificate: string;
+  readonly key: string;
+  /** The authorities whose certificates count. */
+  readonly ca: string;
+}
+
 /** Bricks that Kayal runs on this machine, without glusterd. */
 export interface ManagedPoolConfig extends PoolCommon {
   readonly type: 'managed';
@@ -30,6 +39,8 @@ export interface ManagedPoolConfig extends PoolCommon {
   readonly quotaStrict: boolean;
   /** `large-volumes`: quota timeouts 1/0 and a soft limit of 50 %; volumes under 1 GiB are refused. */
   readonly quotaProfile: 'exact' | 'large-volumes';
+  /** Absent: connections are neither encrypted nor proven by certificates. */
+  readonly tls?: TlsFiles | undefined;
 }
 
 /** An existing GlusterFS volume that glusterd serves. */
@@ -39,6 +50,14 @@ export interface GlusterPoolConfig extends PoolCommon {
   readonly volume: string;
   /** Options of glusterfs(8), each on the allow-list of gluster/client-options.ts. */
   readonly options: Readonly<Record<string, string>>;
+  /** Absent: as the servers' volfile says. */
+  readonly tls?: GlusterTlsConfig | undefined;
+}
+
+/** The certificate that clients of a volume show to its bricks. */
+export interface GlusterTlsConfig extends TlsFiles {
+  /** True: glusterd talks TLS, too. A client takes the files for it from where its GlusterFS was built to look. */
+  readonly management: boolean;
 }
 
 /** One directory tree: the same on all nodes, or of one node. */

@@ -1,6 +1,8 @@
 import { messageOf } from '../base/errors.js';
 import { brickVolfileId, getSpec } from '../gluster/get-spec.js';
+import { managementTls } from '../gluster/tls-files.js';
 import { bricksOf, quotaSettings, type QuotaSettings } from '../gluster/volfile/quota-settings.js';
+import type { GlusterPoolConfig } from '../pools/types.js';
 
 /** How far a writer can get past its limit on a volume of glusterd's, as far as its brick's volfile tells. */
 export type OvershootRisk =
@@ -24,13 +26,15 @@ export function riskOf(volume: string, settings: QuotaSettings): OvershootRisk {
 }
 
 /** Asks the servers for the volfile of a brick, as a client asks for its own; needs no ssh and no gluster CLI. */
-export async function overshootRisk(hosts: readonly string[], volume: string): Promise<OvershootRisk> {
+export async function overshootRisk(pool: Pick<GlusterPoolConfig, 'hosts' | 'volume' | 'tls'>): Promise<OvershootRisk> {
+  const { hosts, volume } = pool;
+  const tls = managementTls(pool);
   const reasons: string[] = [];
   for (const host of hosts) {
     try {
-      const [brick] = bricksOf(await getSpec({ host, key: volume }));
+      const [brick] = bricksOf(await getSpec({ host, key: volume, tls }));
       if (brick === undefined) return { kind: 'unknown', reason: `the client volfile of ${volume} names no brick` };
-      const volfile = await getSpec({ host, key: brickVolfileId(volume, brick.host, brick.path) });
+      const volfile = await getSpec({ host, key: brickVolfileId(volume, brick.host, brick.path), tls });
       const settings = quotaSettings(volfile);
       return settings === undefined ? { kind: 'unknown', reason: 'quota is not enabled' } : riskOf(volume, settings);
     } catch (error) {

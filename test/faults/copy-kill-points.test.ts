@@ -10,6 +10,7 @@ import { directoryPool } from '../lib/pool-configs.js';
 import { MiB, createRequest, retried } from '../lib/requests.js';
 import { mustRun } from '../lib/run-command.js';
 import { waitFor } from '../lib/wait.js';
+import { FILE_TIMEOUT_MS } from '../runner/long.js';
 
 /** kill -9 at every state-changing system call of a snapshot's life and of a restore, the copying jobs included; then a retry. */
 describe('kill -9 in the middle of a copy', () => {
@@ -22,14 +23,14 @@ describe('kill -9 in the middle of a copy', () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'ck-'));
-    pool = await loopDirectory(directory, 'pool', 64);
+    pool = await loopDirectory(directory, 'pool', 128);
     driver = await KillableDriver.start({ directory, role: 'controller', pools: [directoryPool('dir', pool.path)] });
     const { volume } = await retried(() =>
       driver.client.controller.CreateVolume(createRequest('source', { sizeMiB: 4 })),
     );
     source = join(pool.path, volume?.volume_context['path'] ?? '');
     const script =
-      'mkdir -m 0711 d; head -c 5000 /dev/urandom > d/f; chown 7:8 d/f; ln d/f hard; ln -s d/f link; mkfifo -m 600 p; setfattr -n user.a -v b d; sync -f .';
+      'mkdir -m 0711 d; head -c 5000 /dev/urandom > d/f; chown 7:8 d/f; ln d/f hard; ln -s d/f link; mkfifo -m 600 p; setfattr -n user.a -v b d; head -c 4096 /dev/urandom > sparse; truncate -s 300000 sparse; sync -f .';
     await mustRun('bash', ['-c', script], { cwd: source });
   });
 
@@ -60,60 +61,70 @@ describe('kill -9 in the middle of a copy', () => {
     );
   };
 
-  it('leaves no half copy that looks whole, and nothing that a retry does not finish', async () => {
-    const available = await capacity();
-    const original = await described(source);
-    const take = () => driver.client.controller.CreateSnapshot({ name: 'snap', source_volume_id: 'dir/source' });
-    const restore = () =>
-      driver.client.controller.CreateVolume({
-        ...createRequest('restored', { sizeMiB: 4 }),
-        volume_content_source: { snapshot: { snapshot_id: 'dir/snap' } },
-      });
-    const removeSnapshot = () => driver.client.controller.DeleteSnapshot({ snapshot_id: 'dir/snap' });
-    const remove = () => driver.client.controller.DeleteVolume({ volume_id: 'dir/restored' });
-    const data = join(pool.path, '.kayal/data/snapshots');
+  it(
+    'leaves no half copy that looks whole, and nothing that a retry does not finish',
+    async () => {
+      const available = await capacity();
+      const original = await described(source);
+      const take = () => driver.client.controller.CreateSnapshot({ name: 'snap', source_volume_id: 'dir/source' });
+      const restore = () =>
+        driver.client.controller.CreateVolume({
+          ...createRequest('restored', { sizeMiB: 4 }),
+          volume_content_source: { snapshot: { snapshot_id: 'dir/snap' } },
+        });
+      const removeSnapshot = () => driver.client.controller.DeleteSnapshot({ snapshot_id: 'dir/snap' });
+      const remove = () => driver.client.controller.DeleteVolume({ volume_id: 'dir/restored' });
+      const data = join(pool.path, '.kayal/data/snapshots');
 
-    const taken = await driver.killEverywhere({
-      call: take,
-      check: async () => {
-        for (const { snapshot } of (await driver.client.controller.ListSnapshots({})).entries) {
-          expect(snapshot?.ready_to_use).toBe(true);
+      const taken = await driver.killEverywhere({
+        what: 'CreateSnapshot',
+        call: take,
+        most: 12,
+        check: async () => {
+          for (const { snapshot } of (await driver.client.controller.ListSnapshots({})).entries) {
+            expect(snapshot?.ready_to_use).toBe(true);
+            expect(await described(join(data, 'snap'))).toBe(original);
+          }
+          const first = await retried(take);
+          expect(await retried(take)).toEqual(first);
           expect(await described(join(data, 'snap'))).toBe(original);
-        }
-        const first = await retried(take);
-        expect(await retried(take)).toEqual(first);
-        expect(await described(join(data, 'snap'))).toBe(original);
-        await retried(removeSnapshot);
-        await expectNothingLeft(available);
-      },
-    });
-    await retried(take);
-    const withSnapshot = await capacity();
-    const restored = await driver.killEverywhere({
-      call: restore,
-      check: async () => {
-        const { volume } = await retried(restore);
-        expect(await described(join(pool.path, volume?.volume_context['path'] ?? ''))).toBe(original);
-        await retried(remove);
-        await expectNothingLeft(withSnapshot);
-      },
-    });
-    const removed = await driver.killEverywhere({
-      call: removeSnapshot,
-      check: async () => {
-        await retried(removeSnapshot);
-        await expectNothingLeft(available);
-        expect(await readdir(data)).toEqual([]);
-        await retried(take);
-      },
-    });
-    await retried(removeSnapshot);
-    await expectNothingLeft(available);
-    console.log(
-      `kill -9 at ${taken.visited} points of a snapshot, ${restored.visited} of a restore, ${removed.visited} of deleting a snapshot`,
-    );
-    expect(taken.visited).toBeGreaterThan(20);
-    expect(restored.visited).toBeGreaterThan(20);
-    expect(removed.visited).toBeGreaterThan(5);
-  }, 900_000);
+          await retried(removeSnapshot);
+          await expectNothingLeft(available);
+        },
+      });
+      await retried(take);
+      const withSnapshot = await capacity();
+      const restored = await driver.killEverywhere({
+        what: 'CreateVolume of a snapshot',
+        call: restore,
+        most: 8,
+        check: async () => {
+          const { volume } = await retried(restore);
+          expect(await described(join(pool.path, volume?.volume_context['path'] ?? ''))).toBe(original);
+          await retried(remove);
+          await expectNothingLeft(withSnapshot);
+        },
+      });
+      const removed = await driver.killEverywhere({
+        what: 'DeleteSnapshot',
+        call: removeSnapshot,
+        most: 4,
+        check: async () => {
+          await retried(removeSnapshot);
+          await expectNothingLeft(available);
+          expect(await readdir(data)).toEqual([]);
+          await retried(take);
+        },
+      });
+      await retried(removeSnapshot);
+      await expectNothingLeft(available);
+      console.log(
+        `kill -9 at ${taken.visited} points of a snapshot, ${restored.visited} of a restore, ${removed.visited} of deleting a snapshot`,
+      );
+      expect(taken.visited).toBeGreaterThan(8);
+      expect(restored.visited).toBeGreaterThan(5);
+      expect(removed.visited).toBeGreaterThan(2);
+    },
+    FILE_TIMEOUT_MS,
+  );
 });

@@ -11,6 +11,7 @@ import { MiB, retried } from '../lib/requests.js';
 import { mustRun } from '../lib/run-command.js';
 import { VolumeUser, mounted } from '../lib/volume-user.js';
 import { waitFor } from '../lib/wait.js';
+import { FILE_TIMEOUT_MS } from '../runner/long.js';
 
 const POOL = 'lagoon';
 const HANDLE = `${POOL}/v`;
@@ -51,69 +52,76 @@ describe('kill -9 between two steps of an image volume', () => {
     expect(Math.abs((await availableBytes(driver, POOL)) - before)).toBeLessThan(MiB);
   };
 
-  it('formats once, attaches once, and leaves nothing attached', async () => {
-    const before = await availableBytes(driver, POOL);
-    const request = {
-      name: 'v',
-      capacity_range: { required_bytes: SIZE_MIB * MiB },
-      volume_capabilities: [mounted()],
-      parameters: WISH.parameters,
-    };
-    const made = await driver.killEverywhere({
-      call: () => driver.client.controller.CreateVolume(request),
-      check: async () => {
-        await create();
-        expect(await readdir(await imagePath())).toEqual(['image.1']);
-        await removed(before);
-      },
-      most: 16,
-    });
+  it(
+    'formats once, attaches once, and leaves nothing attached',
+    async () => {
+      const before = await availableBytes(driver, POOL);
+      const request = {
+        name: 'v',
+        capacity_range: { required_bytes: SIZE_MIB * MiB },
+        volume_capabilities: [mounted()],
+        parameters: WISH.parameters,
+      };
+      const made = await driver.killEverywhere({
+        what: 'CreateVolume, file',
+        call: () => driver.client.controller.CreateVolume(request),
+        check: async () => {
+          await create();
+          expect(await readdir(await imagePath())).toEqual(['image.1']);
+          await removed(before);
+        },
+        most: 5,
+      });
 
-    await create();
-    const staging = { volume_id: HANDLE, staging_target_path: user.stagingPath(HANDLE) };
-    const path = user.target(HANDLE);
-    const staged = await driver.killEverywhere({
-      call: async () => {
-        await mustRun('mkdir', ['-p', user.stagingPath(HANDLE)]);
-        await driver.client.node.NodeStageVolume({ ...staging, volume_capability: mounted() });
-      },
-      check: async () => {
-        await user.use(HANDLE, mounted());
-        expect(await images()).toEqual([expect.stringMatching(/\/image\.1$/)]);
-        await writeFile(join(path, 'file'), 'content');
-        await user.leave(HANDLE);
-        expect(await images()).toEqual([]);
-        await user.use(HANDLE, mounted());
-        expect(await readFile(join(path, 'file'), 'utf8')).toBe('content');
-        await user.leave(HANDLE);
-        expect(await readdir(await imagePath())).toEqual(['image.1']);
-        await removed(before);
-        await create();
-      },
-      most: 20,
-    });
-    await user.use(HANDLE, mounted());
-    await writeFile(join(path, 'file'), 'content');
-    await user.unpublish(HANDLE);
-    const unstaged = await driver.killEverywhere({
-      call: () => driver.client.node.NodeUnstageVolume(staging),
-      check: async () => {
-        await user.unstage(HANDLE);
-        expect(await images()).toEqual([]);
-        await user.use(HANDLE, mounted());
-        expect(await readFile(join(path, 'file'), 'utf8')).toBe('content');
-        await user.unpublish(HANDLE);
-      },
-      most: 16,
-    });
-    await retried(() => user.unstage(HANDLE));
-    await removed(before);
-    const figures = Object.entries({ create: made, stage: staged, unstage: unstaged });
-    console.log(
-      `kill -9 at ${figures.map(([name, { visited, all }]) => `${visited} of ${all} points of ${name}`).join(', ')}`,
-    );
-    expect(made.all).toBeGreaterThan(20);
-    expect(staged.all).toBeGreaterThan(20);
-    expect(unstaged.all).toBeGreaterThan(6);
-  }, 600_000);
+      await create();
+      const staging = { volume_id: HANDLE, staging_target_path: user.stagingPath(HANDLE) };
+      const path = user.target(HANDLE);
+      const staged = await driver.killEverywhere({
+        what: 'NodeStageVolume, file',
+        call: async () => {
+          await mustRun('mkdir', ['-p', user.stagingPath(HANDLE)]);
+          await driver.client.node.NodeStageVolume({ ...staging, volume_capability: mounted() });
+        },
+        check: async () => {
+          await user.use(HANDLE, mounted());
+          expect(await images()).toEqual([expect.stringMatching(/\/image\.1$/)]);
+          await writeFile(join(path, 'file'), 'content');
+          await user.leave(HANDLE);
+          expect(await images()).toEqual([]);
+          await user.use(HANDLE, mounted());
+          expect(await readFile(join(path, 'file'), 'utf8')).toBe('content');
+          await user.leave(HANDLE);
+          expect(await readdir(await imagePath())).toEqual(['image.1']);
+          await removed(before);
+          await create();
+        },
+        most: 6,
+      });
+      await user.use(HANDLE, mounted());
+      await writeFile(join(path, 'file'), 'content');
+      await user.unpublish(HANDLE);
+      const unstaged = await driver.killEverywhere({
+        what: 'NodeUnstageVolume, file',
+        call: () => driver.client.node.NodeUnstageVolume(staging),
+        check: async () => {
+          await user.unstage(HANDLE);
+          expect(await images()).toEqual([]);
+          await user.use(HANDLE, mounted());
+          expect(await readFile(join(path, 'file'), 'utf8')).toBe('content');
+          await user.unpublish(HANDLE);
+        },
+        most: 5,
+      });
+      await retried(() => user.unstage(HANDLE));
+      await removed(before);
+      const figures = Object.entries({ create: made, stage: staged, unstage: unstaged });
+      console.log(
+        `kill -9 at ${figures.map(([name, { visited, all }]) => `${visited} of ${all} points of ${name}`).join(', ')}`,
+      );
+      expect(made.all).toBeGreaterThan(20);
+      expect(staged.all).toBeGreaterThan(20);
+      expect(unstaged.all).toBeGreaterThan(6);
+    },
+    FILE_TIMEOUT_MS,
+  );
 });

@@ -146,6 +146,7 @@ describe('inodeLimit on a managed pool with gluster quota', () => {
     let turn = 0;
     const wanted = (): number => (turn % 2 === 0 ? 70 : 90);
     const { visited } = await driver.killEverywhere({
+      what: 'ControllerModifyVolume',
       call: () =>
         driver.client.controller.ControllerModifyVolume({
           volume_id: 'fast/killed',

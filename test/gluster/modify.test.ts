@@ -145,6 +145,7 @@ describe('mutable parameters', () => {
     let before = 'delete';
     const wanted = (): string => changes[turn % 2] ?? '';
     const { visited } = await driver.killEverywhere({
+      what: 'ControllerModifyVolume',
       call: () => modify('dir/killed', { onDelete: wanted() }),
       check: async () => {
         expect([before, wanted()]).toContain((await record('killed')).onDelete);

@@ -29,6 +29,8 @@ export interface DriverOptions {
   /** A command that becomes the one that follows it; see Confinement. */
   readonly prefix?: readonly string[] | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Where its socket is, default `csi.sock` in its directory. */
+  readonly socket?: string | undefined;
   /** How long to wait for Probe to say ready; default 60 s. */
   readonly readyMs?: number | undefined;
 }
@@ -87,7 +89,7 @@ export class Driver {
     });
     closeSync(log);
     child.unref();
-    const driver = new Driver(directory, child, connectCsi(`unix://${paths.socket}`));
+    const driver = new Driver(directory, child, connectCsi(`unix://${options.socket ?? paths.socket}`));
     try {
       await driver.#ready(options.readyMs ?? 60_000);
       return driver;
@@ -146,7 +148,7 @@ function argumentsOf(options: DriverOptions): readonly string[] {
   const paths = driverPaths(options.directory);
   const flags = {
     config: paths.config,
-    endpoint: `unix://${paths.socket}`,
+    endpoint: `unix://${options.socket ?? paths.socket}`,
     'node-id': options.nodeId ?? 'node-1',
     'state-dir': paths.stateDir,
     'kubelet-dir': paths.kubeletDir,

@@ -1,9 +1,34 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { mustRun, runCommand } from './run-command.js';
 import { waitFor } from './wait.js';
+
+export interface GlusterdOptions {
+  /** What its host has as glusterSsl(). */
+  readonly ssl: string;
+  /** Whether glusterd itself speaks TLS only (/var/lib/glusterd/secure-access). */
+  readonly management: boolean;
+}
+
+/** Where this machine's GlusterFS was built to look for `glusterfs.pem`, `.key` and `.ca`; it differs between builds. */
+export async function glusterSsl(): Promise<string> {
+  const library = '/usr/lib/*/glusterfs/*/rpc-transport/socket.so';
+  const found = await mustRun('sh', ['-c', `grep -aoh '/[a-z/]*/glusterfs[.]pem' ${library}`]);
+  return dirname(found.split('\n')[0] ?? '');
+}
+
+/** In a mount namespace of its own (ip-netns(8)): two directories of the host, then the program. */
+const WITH_SSL = 'mount --bind "$1" "$2" && mount --bind "$3" /var/lib/glusterd && shift 3 && exec "$@"';
+
+/** The command that glusterd runs behind. */
+async function sslPrefix(directory: string, { ssl, management }: GlusterdOptions): Promise<string[]> {
+  const library = join(directory, 'lib');
+  await mkdir(library);
+  if (management) await writeFile(join(library, 'secure-access'), '');
+  return ['sh', '-c', WITH_SSL, 'sh', ssl, await glusterSsl(), library];
+}
 
 /**
  * A real glusterd in a network namespace of its own: another host, as a pool of type `gluster` sees it. It keeps
@@ -33,7 +58,7 @@ export class Glusterd {
   }
 
   /** @param directory an empty directory on a filesystem with extended attributes */
-  static async start(directory: string): Promise<Glusterd> {
+  static async start(directory: string, options?: GlusterdOptions): Promise<Glusterd> {
     const namespace = `kayal-${process.pid}`;
     const link = `kayal${process.pid % 1_000_000}`;
     const third = process.pid % 250;
@@ -53,7 +78,8 @@ export class Glusterd {
     const volfile = join(directory, 'glusterd.vol');
     await writeFile(volfile, managementVolfile(directory));
     const argv = ['-N', '-f', volfile, '-l', join(directory, 'glusterd.log'), '-p', join(directory, 'glusterd.pid')];
-    const daemon = spawn('ip', ['netns', 'exec', namespace, 'glusterd', ...argv], { stdio: 'ignore' });
+    const prefix = options === undefined ? [] : await sslPrefix(directory, options);
+    const daemon = spawn('ip', ['netns', 'exec', namespace, ...prefix, 'glusterd', ...argv], { stdio: 'ignore' });
     const glusterd = new Glusterd({ directory, host, namespace, link, daemon });
     try {
       await waitFor('glusterd', async () => ((await glusterd.#run(['volume', 'list'])).code === 0 ? true : undefined));

@@ -9,19 +9,23 @@ export interface LoopDirectory {
   remove(): Promise<void>;
 }
 
-/** @param base an existing directory; image and mount point lie in it. XFS needs 300 MiB at least. */
+/**
+ * @param base an existing directory; image and mount point lie in it. XFS needs 300 MiB at least.
+ * @param mkfsOptions more arguments for mkfs
+ */
 export async function loopDirectory(
   base: string,
   name: string,
   sizeMiB: number,
   fsType: 'ext4' | 'xfs' = 'ext4',
+  mkfsOptions: readonly string[] = [],
 ): Promise<LoopDirectory> {
   const image = `${base}/${name}.img`;
   const path = `${base}/${name}`;
   await mkdir(path);
   await mustRun('truncate', ['-s', `${sizeMiB}M`, image]);
-  if (fsType === 'xfs') await mustRun('mkfs.xfs', ['-q', '-f', image]);
-  else await mustRun('mkfs.ext4', ['-q', '-F', '-m', '0', image]);
+  if (fsType === 'xfs') await mustRun('mkfs.xfs', ['-q', '-f', ...mkfsOptions, image]);
+  else await mustRun('mkfs.ext4', ['-q', '-F', '-m', '0', ...mkfsOptions, image]);
   await mountLoop(image, path);
   return {
     path,

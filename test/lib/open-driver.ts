@@ -19,9 +19,13 @@ export async function startOpen(options: OpenDriverOptions): Promise<Driver> {
 }
 
 /** What GetCapacity says of a pool; waits until the pool is open. */
-export async function availableBytes(driver: Pick<Driver, 'client'>, pool: string): Promise<number> {
-  const { available_capacity: bytes } = await retried(() =>
-    driver.client.controller.GetCapacity({ parameters: { pool } }),
-  );
+export async function availableBytes(
+  driver: Pick<Driver, 'client'> & { readonly isRunning?: boolean },
+  pool: string,
+): Promise<number> {
+  const { available_capacity: bytes } = await retried(() => {
+    if (driver.isRunning === false) throw new Error('the driver has ended');
+    return driver.client.controller.GetCapacity({ parameters: { pool } });
+  });
   return Number(bytes);
 }

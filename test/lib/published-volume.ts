@@ -19,7 +19,7 @@ export interface PublishedVolume {
 
 /** @param source what it is cloned from; absent: it is empty */
 export async function publishNew(
-  driver: Driver,
+  driver: Pick<Driver, 'client' | 'directory'>,
   name: string,
   wish: VolumeWish,
   source?: VolumeContentSource,

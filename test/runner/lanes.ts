@@ -2,13 +2,15 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
+import { FILE_TIMEOUT_MS } from './long.js';
 import { runStreaming } from './run-streaming.js';
 import { sumOf, type Counts } from './summary.js';
 import type { Part, PartContext } from './vitest-part.js';
 
 /** These tests wait more than they compute. */
 const LANES = 3;
-const TIMEOUT_MS = 20 * 60_000;
+/** For what a file's tests need around them. */
+const MARGIN_MS = 60_000;
 
 export const countsSchema = v.object({ passed: v.number(), failed: v.number(), skipped: v.number() });
 
@@ -23,7 +25,7 @@ async function runFile(file: string, { directory, env, signal }: PartContext): P
   const own = join(dirname(directory), String(++started));
   await mkdir(own);
   const program = [process.execPath, '--import', 'tsx', 'test/runner/one-file.ts', own, file];
-  const context = { env, signal, timeoutMs: TIMEOUT_MS };
+  const context = { env, signal, timeoutMs: FILE_TIMEOUT_MS + MARGIN_MS };
   await runStreaming('unshare', ['--mount', '--propagation', 'private', '--', ...program], context);
   const report = join(own, 'counts.json');
   if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
@@ -31,10 +33,10 @@ async function runFile(file: string, { directory, env, signal }: PartContext): P
 }
 
 /**
- * The tests of a folder, several files at a time. A file that fails is run once more, alone, and that counts: beside two
- * others on a machine with two processors a deadline may pass that a call would have kept. It is said which ones did.
+ * The tests of a folder, several files at a time (`lanes`). A file that fails beside others is run once more, alone, and that
+ * counts: on a machine with two processors a deadline may pass that a call would have kept. It is said which ones did.
  */
-export function inLanes(folder: string): Part {
+export function inLanes(folder: string, lanes = LANES): Part {
   return async (context) => {
     const names = (await readdir(folder)).filter((name) => name.endsWith('.test.ts')).sort();
     const results = new Map<string, Counts>();
@@ -42,8 +44,8 @@ export function inLanes(folder: string): Part {
     const lane = async (): Promise<void> => {
       for (const name of queue) results.set(name, await runFile(join(folder, name), context));
     };
-    await Promise.all(Array.from({ length: LANES }, lane));
-    const failed = names.filter((name) => (results.get(name)?.failed ?? 1) > 0);
+    await Promise.all(Array.from({ length: lanes }, lane));
+    const failed = lanes === 1 ? [] : names.filter((name) => (results.get(name)?.failed ?? 1) > 0);
     for (const name of failed) {
       process.stdout.write(`\n${folder}/${name} failed beside others; once more, alone:\n`);
       results.set(name, await runFile(join(folder, name), context));

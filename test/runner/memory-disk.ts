@@ -7,6 +7,13 @@ const SIZE_MIB = 8 * 1024;
 /** Besides the filesystem there are the tests, their bricks and a user-mode-linux. */
 const NEEDED_MIB = SIZE_MIB + 6 * 1024;
 
+export interface MemoryDiskOptions {
+  /** Of the filesystem; it is sparse. */
+  readonly sizeMiB?: number;
+  /** Memory that has to be free for it to be made. */
+  readonly neededMiB?: number;
+}
+
 async function availableMiB(): Promise<number> {
   const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(await readFile('/proc/meminfo', 'utf8'))?.[1];
   return Number(kib ?? 0) / 1024;
@@ -18,12 +25,13 @@ async function availableMiB(): Promise<number> {
  * deadline. Not a plain tmpfs: bricks are to lie on what they lie on elsewhere.
  * @returns what the directory lies on now
  */
-export async function mountMemoryDisk(directory: string): Promise<string> {
+export async function mountMemoryDisk(directory: string, options: MemoryDiskOptions = {}): Promise<string> {
+  const { sizeMiB = SIZE_MIB, neededMiB = NEEDED_MIB } = options;
   const available = await availableMiB();
-  if (available < NEEDED_MIB) return `the disk (${Math.floor(available)} MiB of memory are free, not ${NEEDED_MIB})`;
-  await mustRun('mount', ['-t', 'tmpfs', '-o', `mode=0700,size=${SIZE_MIB + 64}m`, 'kayal-test', directory]);
+  if (available < neededMiB) return `the disk (${Math.floor(available)} MiB of memory are free, not ${neededMiB})`;
+  await mustRun('mount', ['-t', 'tmpfs', '-o', `mode=0700,size=${sizeMiB + 64}m`, 'kayal-test', directory]);
   const image = `${directory}/image`;
-  await mustRun('truncate', ['-s', `${SIZE_MIB}M`, image]);
+  await mustRun('truncate', ['-s', `${sizeMiB}M`, image]);
   await mustRun('mkfs.ext4', ['-q', '-F', '-m', '0', '-E', 'lazy_itable_init=0', image]);
   await mountLoop(image, directory, 'discard');
   await chmod(directory, 0o700);

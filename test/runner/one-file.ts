@@ -2,13 +2,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { countLeaks } from './leaks.js';
+import { FILE_TIMEOUT_MS } from './long.js';
 import { vitest } from './vitest-part.js';
 
-/** A little less than what lanes.ts gives the whole of it. */
-const TIMEOUT_MS = 19 * 60_000;
-
 const [directory = '', file = ''] = process.argv.slice(2);
-const run = vitest(TIMEOUT_MS, ['--config', 'test/vitest.config.ts', file]);
+const run = vitest(FILE_TIMEOUT_MS, ['--config', 'test/vitest.config.ts', file]);
 // Not in the environment of this program: what it runs itself would count as left behind.
 const env = { ...process.env, TMPDIR: directory };
 const counts = await run({ directory, env, signal: new AbortController().signal });

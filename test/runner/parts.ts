@@ -3,10 +3,13 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { FAULT_TABLE, formatFaults } from '../faults/fault-table.js';
+import { CRASH_MATRIX } from '../lib/fault-file.js';
 import { runCommand } from '../lib/run-command.js';
+import { judgeKills } from './crash-matrix.js';
 import { countsSchema, inLanes } from './lanes.js';
+import { IS_LONG } from './long.js';
 import { runStreaming } from './run-streaming.js';
-import type { Counts } from './summary.js';
+import { sumOf, type Counts } from './summary.js';
 import { NODE_MODULES_BIN, vitest, type Part } from './vitest-part.js';
 
 const MINUTE = 60_000;
@@ -23,13 +26,22 @@ function onGluster(timeoutMs: number, folder: string): Part {
   return vitest(timeoutMs, ['--config', 'test/vitest.config.ts', folder]);
 }
 
-/** Ends with a table of what was done and seen. */
+/** What the tests that kill the driver have come to: it fails when there is a place where none of them killed it. */
+async function crashMatrix(file: string): Promise<Counts> {
+  const { text, problems } = await judgeKills(await readFile(file, 'utf8').catch(() => ''));
+  process.stdout.write(`\n${[text, ...problems].join('\n')}\n`);
+  return one(problems.length === 0);
+}
+
+/** Ends with tables of what was done and seen. What takes long comes last, and one after the other: it uses the whole machine. */
 const faults: Part = async (context) => {
   const table = join(context.directory, 'faults.jsonl');
-  const noted = { ...context, env: { ...context.env, [FAULT_TABLE]: table } };
-  const counts = await inLanes('test/faults')(noted);
+  const matrix = join(context.directory, 'matrix.jsonl');
+  const noted = { ...context, env: { ...context.env, [FAULT_TABLE]: table, [CRASH_MATRIX]: matrix } };
+  const quick = await inLanes('test/faults')(noted);
+  const counts = IS_LONG ? sumOf([quick, await inLanes('test/faults/long', 1)(noted)]) : quick;
   process.stdout.write(`\n${formatFaults(await readFile(table, 'utf8').catch(() => ''))}\n`);
-  return counts;
+  return sumOf([counts, await crashMatrix(matrix)]);
 };
 
 /** A program that writes its counts to the file that KAYAL_TEST_COUNTS names. */

@@ -2,6 +2,7 @@ import { numberedBricks } from './cluster.js';
 import { VolfileGraph } from './graph.js';
 import { invalidArgument } from '../../base/errors.js';
 import type { BrickGroup, PoolLayout } from './layout.js';
+import { accessOptions, exportName, tlsOptions } from './tls.js';
 
 export interface BrickVolfileOptions {
   readonly layout: PoolLayout;
@@ -121,13 +122,13 @@ export function brickVolfile(options: BrickVolfileOptions): string {
     below = [graph.add({ name, type, ...(settings === undefined ? {} : { options: settings }), subvolumes: below })];
   }
   // The name that clients ask for (`remote-subvolume`) and that the auth options below are about.
+  const name = exportName(layout, brick);
   graph.add({
-    name: brick.path,
+    name,
     type: 'debug/io-stats',
     options: { 'unique-id': brick.path, 'volume-id': layout.volumeId },
     subvolumes: below,
   });
-  const { username, password } = layout.credentials;
   graph.add({
     name: `${layout.pool}-server`,
     type: 'protocol/server',
@@ -136,11 +137,11 @@ export function brickVolfile(options: BrickVolfileOptions): string {
       'transport.address-family': 'inet',
       'transport.socket.listen-port': brick.port,
       ...(layout.bindAddress === undefined ? {} : { 'transport.socket.bind-address': layout.bindAddress }),
-      'auth-path': brick.path,
-      [`auth.login.${brick.path}.allow`]: username,
-      [`auth.login.${username}.password`]: password,
+      'auth-path': name,
+      ...accessOptions(layout, brick),
+      ...tlsOptions(layout),
     },
-    subvolumes: [brick.path],
+    subvolumes: [name],
   });
   return graph.text();
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { brickClientVolfiles, clientVolfile, controlVolfile } from './client.js';
+import type { PoolLayout } from './layout.js';
 import { parseVolfile } from './parse.js';
 import type { VolfileVolume } from './parse.js';
 import { quotadVolfile } from './quotad.js';
@@ -45,6 +46,15 @@ describe('client volfile', () => {
     ]);
     expect(byType(volumes, 'cluster/replicate')[0]?.options).not.toHaveProperty('arbiter-count');
     expect(byType(volumes, 'cluster/replicate')[0]?.options).not.toHaveProperty('iam-self-heal-daemon');
+  });
+
+  it('heals what a brick did while it was behind: quota gluster can do so without a rename only', () => {
+    const optionsOf = (quota: PoolLayout['quota']): Readonly<Record<string, string>> | undefined => {
+      const layout = testLayout([testGroup('replicate', 3)], { quota });
+      return byType(parseVolfile(clientVolfile(layout)), 'cluster/replicate')[0]?.options;
+    };
+    expect(optionsOf('gluster')).toMatchObject({ 'use-anonymous-inode': 'no', 'favorite-child-policy': 'majority' });
+    expect(optionsOf('none')).toMatchObject({ 'use-anonymous-inode': 'yes', 'favorite-child-policy': 'majority' });
   });
 
   it('of an arbiter group says so', () => {

@@ -1,6 +1,7 @@
 import { invalidArgument } from '../../base/errors.js';
 import type { VolfileGraph } from './graph.js';
 import type { BrickGroup, BrickLocation, PoolLayout } from './layout.js';
+import { credentialOptions, exportName, tlsOptions } from './tls.js';
 
 /**
  * Seconds without an answer after which a brick counts as gone. GlusterFS' default of 42 stops every writer of a
@@ -43,11 +44,11 @@ export function addConnection(graph: VolfileGraph, layout: PoolLayout, index: nu
       'transport.address-family': 'inet',
       'remote-host': brick.host,
       'remote-port': brick.port,
-      'remote-subvolume': brick.path,
+      'remote-subvolume': exportName(layout, brick),
       'ping-timeout': PING_TIMEOUT_SECONDS,
       'send-gids': 'true',
-      username: layout.credentials.username,
-      password: layout.credentials.password,
+      ...credentialOptions(layout),
+      ...tlsOptions(layout),
     },
   });
 }
@@ -68,7 +69,13 @@ function replicateOptions(
     'volume-id': layout.volumeId,
     'quorum-type': 'auto',
     'granular-entry-heal': 'on',
-    'use-anonymous-inode': 'yes',
+    // A healer moves directories that are gone elsewhere into one of its own first, to keep what may still be of use. Below it
+    // features/quota asks quotad for their size, which no other brick has, and takes that for a quotad that is away: it tries
+    // for 60 s, with the parent directory locked on all bricks, and the directory is never healed (gluster/glusterfs#3921).
+    'use-anonymous-inode': layout.quota === 'gluster' ? 'no' : 'yes',
+    // A brick that is back, and not healed yet, takes part in renames: of a name that was replaced while it was away it moves
+    // the old file, to where nothing says that it is wrong. What most bricks have is what the writer was told.
+    'favorite-child-policy': 'majority',
     ...(group.kind === 'arbiter' ? { 'arbiter-count': 1 } : {}),
     ...(options.selfHealDaemon
       ? {

@@ -17,6 +17,15 @@ export interface BrickGroup {
   readonly bricks: readonly BrickLocation[];
 }
 
+/** Absolute paths of PEM files, and what is in the certificate. */
+export interface PoolTls {
+  readonly certificate: string;
+  readonly key: string;
+  readonly ca: string;
+  /** The certificate's name, which is the only one that bricks let in. */
+  readonly commonName: string;
+}
+
 /** Everything that the volfiles of a pool are made from. */
 export interface PoolLayout {
   readonly pool: string;
@@ -32,4 +41,6 @@ export interface PoolLayout {
   readonly writeBehind: boolean;
   /** The address that bricks listen on; absent = all. */
   readonly bindAddress?: string;
+  /** Every connection of the pool uses TLS, and every process of it this one certificate. */
+  readonly tls?: PoolTls;
 }

@@ -1,16 +1,17 @@
 import { SystemError } from '../../base/errors.js';
 import { directoryBuffer, readEntries, textOf, typeOf, type DirectoryEntry } from '../directory-reader.js';
 import { DIRECTORY, DIRECTORY_PATH, openBeneathBytes, openName, withFd } from '../handles.js';
-import * as libc from '../libc.js';
 import { fullStatusOf, statusOf } from '../stat.js';
 import { sys } from '../sys.js';
 import { copyAttributes } from './copy-attributes.js';
-import { copyFoundFile } from './copy-file.js';
+import { assertGone, copyFoundFile } from './copy-file.js';
 import { textOfPath } from './copy-paths.js';
 import { unlessGone, unlessThere } from './copy-races.js';
 import { BLOCK, type CopyRun } from './copy-run.js';
 import { copySpecial } from './copy-special.js';
 import type { DirectoryWork } from './copy-work.js';
+
+type FoundEntry = Pick<DirectoryEntry, 'bytes' | 'type'>;
 
 /** A directory of the source, and the one that is to be its copy. */
 interface OpenDirectories {
@@ -25,44 +26,53 @@ export function copyEntries(run: CopyRun, work: readonly DirectoryWork[]): void 
       run.directories.push(...work.slice(index));
       return;
     }
-    unlessGone(() =>
+    const copied = unlessGone(() =>
       withFd(openBeneathBytes(run.source, directory.path, DIRECTORY), (source) =>
         withFd(openBeneathBytes(run.target, directory.path, DIRECTORY), (target) => {
           copyDirectory(run, { source, target }, directory);
+          return true;
         }),
       ),
     );
+    if (copied !== true) assertGone(run, directory.path);
   }
 }
+
+/** How many names go into one piece of work. */
+const NAMES = 512;
 
 /**
- * A directory gets its attributes when all its entries are made; files that are copied later have their entry by then, and
- * what adds names later (hard links) puts its times right again.
+ * A directory gets its attributes when all its entries are made, or some of them when it is copied in pieces: files that are
+ * copied later have their entry by then, and what adds names later (hard links) puts its times right again.
  */
-function copyDirectory(run: CopyRun, open: OpenDirectories, { path, offset }: DirectoryWork): void {
+function copyDirectory(run: CopyRun, open: OpenDirectories, { path, names }: DirectoryWork): void {
   const about = (): string => textOfPath(path);
-  if (offset > 0n) libc.seek(open.source, offset, about);
-  for (const entry of readEntries(open.source, directoryBuffer(), about)) {
-    run.slice.spend();
+  const entries = names === undefined ? readEntries(open.source, directoryBuffer(), about) : names.map(namedEntry);
+  const left: string[] = [];
+  for (const entry of entries) {
     const name = Buffer.from(entry.bytes.subarray(0, -1)).toString('latin1');
-    unlessGone(() => {
-      copyEntry(run, open, entry, path === '' ? name : `${path}/${name}`, () => `${about()}/${textOf(entry)}`);
-    });
     if (run.slice.exhausted) {
-      run.directories.push({ path, offset: entry.next });
-      return;
+      left.push(name);
+      continue;
     }
+    run.slice.spend();
+    const entryPath = path === '' ? name : `${path}/${name}`;
+    const copied = unlessGone(() => {
+      copyEntry(run, open, entry, entryPath, () => `${about()}/${textOf(entry)}`);
+      return true;
+    });
+    if (copied !== true) assertGone(run, entryPath);
   }
-  run.lost += copyAttributes(open.source, open.target, fullStatusOf(open.source, about), about);
+  for (let at = 0; at < left.length; at += NAMES) run.directories.push({ path, names: left.slice(at, at + NAMES) });
+  const lost = copyAttributes(open.source, open.target, fullStatusOf(open.source, about), about);
+  if (names === undefined) run.lost += lost;
 }
 
-function copyEntry(
-  run: CopyRun,
-  open: OpenDirectories,
-  entry: DirectoryEntry,
-  path: string,
-  about: () => string,
-): void {
+function namedEntry(name: string): FoundEntry {
+  return { bytes: Buffer.from(`${name}\0`, 'latin1'), type: undefined };
+}
+
+function copyEntry(run: CopyRun, open: OpenDirectories, entry: FoundEntry, path: string, about: () => string): void {
   const type = typeOf(open.source, entry, about);
   run.entries++;
   if (type === 'file') copyFoundFile(run, open, { name: entry.bytes, path }, about);
@@ -73,7 +83,7 @@ function copyEntry(
 function makeDirectory(
   run: CopyRun,
   open: OpenDirectories,
-  entry: DirectoryEntry,
+  entry: FoundEntry,
   path: string,
   about: () => string,
 ): void {
@@ -86,5 +96,5 @@ function makeDirectory(
   });
   if (made === undefined) return;
   run.written += BLOCK;
-  run.directories.push({ path, offset: 0n });
+  run.directories.push({ path });
 }

@@ -1,7 +1,7 @@
 import { SystemError } from '../../base/errors.js';
 import { O_WRONLY } from '../constants.js';
 import type { About } from '../ffi.js';
-import { CREATE, DIRECTORY, openBeneathBytes, openName, READ, withFd } from '../handles.js';
+import { ANY_PATH, CREATE, DIRECTORY, openBeneathBytes, openName, READ, withFd } from '../handles.js';
 import * as libc from '../libc.js';
 import { fullStatusOf, type FullStatus } from '../stat.js';
 import { sys } from '../sys.js';
@@ -61,7 +61,19 @@ export function copyOneFile(run: CopyRun, work: FileWork): void {
     if (work.unnamed) restoreTimes(run, splitBytes(work.path).parent);
     return true;
   });
-  if (copied !== true) vanish(run, work);
+  if (copied === true) return;
+  assertGone(run, work.path);
+  vanish(run, work);
+}
+
+/**
+ * The same errors come from the copy, and through GlusterFS also for what is there. A copy without it would look complete.
+ * @throws SystemError EAGAIN when something of that name is in the source
+ */
+export function assertGone(run: CopyRun, path: string): void {
+  const about = (): string => textOfPath(path);
+  const found = unlessGone(() => withFd(openBeneathBytes(run.source, path, ANY_PATH), (fd) => fullStatusOf(fd, about)));
+  if (found !== undefined) throw new SystemError('EAGAIN', 'copy', about());
 }
 
 /** The copy to be, made when its name is not there yet. */

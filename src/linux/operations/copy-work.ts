@@ -7,10 +7,14 @@ export interface CopyPlace {
   readonly means: CopyMeans;
 }
 
-/** A directory that is to be read from `offset` (d_off) on. Paths are below the place, one byte per character (latin1). */
+/** A directory, or some of its entries. Paths are below the place, one byte per character (latin1). */
 export interface DirectoryWork {
   readonly path: string;
-  readonly offset: bigint;
+  /**
+   * Names that are left, in latin1; absent: all that it has. A directory is read through one descriptor: each brick of a
+   * replicated pool has an order of its own, so that an offset (d_off) of one means something else to another one.
+   */
+  readonly names?: readonly string[] | undefined;
 }
 
 /** A file to be copied from `offset` on. */

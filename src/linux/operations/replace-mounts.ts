@@ -34,6 +34,8 @@ export interface Replacement extends MountLooks {
   /** In mountinfo: nothing but this mount is ever taken away. */
   readonly id: number;
   readonly target: string;
+  /** Mounts below it at the same place, from the top down, that go with it: left by a replacement that was cut off. */
+  readonly below?: readonly number[] | undefined;
   /** What is shown there instead, relative to the tree's root. */
   readonly path: string;
   /** Those in others behind them. */
@@ -201,10 +203,20 @@ function remount(there: Visit, old: number, prepared: Prepared): Replaced {
 }
 
 function replaceOne(there: Visit, prepared: Prepared, atomic: boolean): Replaced {
-  const { id, target } = prepared.replacement;
+  const { id, target, below = [] } = prepared.replacement;
+  const ids = [id, ...below];
   try {
+    // The lowest of them is replaced, so that none is left below the new one, where nothing could take it away.
+    for (const upper of ids.slice(0, -1)) {
+      const isThere = withFd(openTarget(there, target), (old) => {
+        if (mountIdOf(old, target) !== upper) return false;
+        sys.umount2(there.pathOf(old), c.MNT_DETACH);
+        return true;
+      });
+      if (!isThere) return { target, outcome: 'gone', lost: [] };
+    }
     return withFd(openTarget(there, target), (old) => {
-      if (mountIdOf(old, target) !== id) return { target, outcome: 'gone', lost: [] };
+      if (mountIdOf(old, target) !== ids.at(-1)) return { target, outcome: 'gone', lost: [] };
       return atomic && tuck(old, prepared) ? uncover(there, old, prepared) : remount(there, old, prepared);
     });
   } catch (error) {

@@ -2,26 +2,34 @@ import type { About } from '../ffi.js';
 import { SystemError } from '../../base/errors.js';
 import { directoryBuffer, readEntries, typeOf, type DirectoryEntry } from '../directory-reader.js';
 import { DIRECTORY, openBeneathBytes, withFd } from '../handles.js';
-import * as libc from '../libc.js';
 import { Slice, type Budget } from '../slices.js';
 import { statusOf, type EntryType } from '../stat.js';
 
-/** Where a walk through a tree stands. It holds no descriptor, so that a walk may be given up at any time. */
-export interface WalkPosition {
-  /** The directories still to read, one byte per character (latin1): names need not be UTF-8. The last one is next. */
-  readonly pending: readonly string[];
-  /** Where reading goes on in the next one (d_off); 0 at its start. */
-  readonly offset: bigint;
+/** A directory that is still to be read, or some of its entries. One byte per character (latin1): names need not be UTF-8. */
+export interface WalkDirectory {
+  readonly path: string;
+  /**
+   * Names that are left; absent: all that it has. A directory is read through one descriptor: each brick of a replicated
+   * pool has an order of its own, so that an offset (d_off) of one means something else to another one.
+   */
+  readonly names?: readonly string[] | undefined;
 }
+
+/** Where a walk through a tree stands: what is still to be read, the last one next. It holds no descriptor. */
+export type WalkPosition = readonly WalkDirectory[];
+
+type FoundEntry = Pick<DirectoryEntry, 'bytes' | 'type'>;
 
 export interface WalkVisitor {
   /** Called once for each directory, before its entries. */
   directory(fd: number, about: About): void;
   /** Called for each entry that is not a directory. */
-  entry(directory: number, entry: DirectoryEntry, type: EntryType, about: About): void;
+  entry(directory: number, entry: FoundEntry, type: EntryType, about: About): void;
 }
 
 const SEPARATOR = '/';
+/** How many names of a large directory go into one piece. */
+const NAMES = 512;
 
 function isGone(error: unknown): boolean {
   // EXDEV: another filesystem is mounted there. ENAMETOOLONG: deeper than a path can say.
@@ -38,29 +46,37 @@ function unlessGone<T>(work: () => T): T | undefined {
   }
 }
 
-/** Reads one directory from `offset` on; its sub-directories go to `found`. The offset to go on at; undefined: read. */
+function namedEntry(name: string): FoundEntry {
+  return { bytes: Buffer.from(`${name}\0`, 'latin1'), type: undefined };
+}
+
+/** Visits the entries of one directory until the slice is over; its sub-directories and what is left of it go to `found`. */
 function readDirectory(
   fd: number,
-  path: string,
-  offset: bigint,
-  walk: { readonly visitor: WalkVisitor; readonly slice: Slice; readonly dev: string; readonly found: string[] },
-): bigint | undefined {
+  { path, names }: WalkDirectory,
+  walk: { readonly visitor: WalkVisitor; readonly slice: Slice; readonly dev: string; readonly found: WalkDirectory[] },
+): void {
   const about = (): string => Buffer.from(path, 'latin1').toString('utf8');
-  if (statusOf(fd, about).dev !== walk.dev) return undefined;
-  if (offset === 0n) walk.visitor.directory(fd, about);
-  else libc.seek(fd, offset, about);
-  for (const entry of readEntries(fd, directoryBuffer(), about)) {
+  if (statusOf(fd, about).dev !== walk.dev) return;
+  if (names === undefined) walk.visitor.directory(fd, about);
+  const left: string[] = [];
+  let isFirst = true;
+  for (const entry of names?.map(namedEntry) ?? readEntries(fd, directoryBuffer(), about)) {
+    const name = Buffer.from(entry.bytes.subarray(0, -1)).toString('latin1');
+    // One at least, or a small slice would come no further.
+    if (!isFirst && walk.slice.exhausted) {
+      left.push(name);
+      continue;
+    }
+    isFirst = false;
     walk.slice.spend();
     unlessGone(() => {
       const type = typeOf(fd, entry, about);
-      if (type === 'directory') {
-        const name = Buffer.from(entry.bytes.subarray(0, -1)).toString('latin1');
-        walk.found.push(path === '' ? name : path + SEPARATOR + name);
-      } else walk.visitor.entry(fd, entry, type, about);
+      if (type === 'directory') walk.found.push({ path: path === '' ? name : path + SEPARATOR + name });
+      else walk.visitor.entry(fd, entry, type, about);
     });
-    if (walk.slice.exhausted) return entry.next;
   }
-  return undefined;
+  for (let at = 0; at < left.length; at += NAMES) walk.found.push({ path, names: left.slice(at, at + NAMES) });
 }
 
 /**
@@ -70,21 +86,18 @@ function readDirectory(
 export function walkSome(root: number, position: WalkPosition, budget: Budget, visitor: WalkVisitor): WalkPosition {
   const { dev } = statusOf(root, '');
   const slice = new Slice(budget);
-  const pending = [...position.pending];
-  let { offset } = position;
+  const pending = [...position];
   while (!slice.exhausted) {
-    const path = pending.pop();
-    if (path === undefined) break;
+    const directory = pending.pop();
+    if (directory === undefined) break;
     slice.spend();
-    const found: string[] = [];
-    const next = unlessGone(() =>
-      withFd(openBeneathBytes(root, path, DIRECTORY), (fd) =>
-        readDirectory(fd, path, offset, { visitor, slice, dev, found }),
-      ),
-    );
-    for (const directory of found) pending.push(directory);
-    if (next !== undefined) return { pending: [...pending, path], offset: next };
-    offset = 0n;
+    const found: WalkDirectory[] = [];
+    unlessGone(() => {
+      withFd(openBeneathBytes(root, directory.path, DIRECTORY), (fd) => {
+        readDirectory(fd, directory, { visitor, slice, dev, found });
+      });
+    });
+    for (const one of found) pending.push(one);
   }
-  return { pending, offset: 0n };
+  return pending;
 }

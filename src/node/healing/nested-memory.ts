@@ -1,6 +1,8 @@
+import { dirname } from 'node:path';
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/logger.js';
 import { readTextFile, writePrivateFile } from '../../gluster/private-files.js';
+import { machine } from '../../linux/machine.js';
 import { mountNamespaces, mountsOf } from '../../linux/mount-namespaces.js';
 import type { MountEntry } from '../../linux/mountinfo.js';
 import { bootId } from '../../linux/process-info.js';
@@ -90,7 +92,10 @@ export class NestedMemory {
     );
     const text = `${JSON.stringify({ bootId: await bootId(), nested } satisfies MemoryFile)}\n`;
     if (text === this.#written) return;
-    await writePrivateFile(this.#options.file, text);
+    const { file } = this.#options;
+    // On a node that has no client, and no volumes of its own, nobody has made it yet.
+    await machine.mkdir(dirname(file), { recursive: true, mode: 0o750 });
+    await writePrivateFile(file, text);
     this.#written = text;
   }
 }

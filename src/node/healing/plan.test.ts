@@ -76,6 +76,18 @@ describe('what is replaced', () => {
   });
 });
 
+describe('a replacement that was cut off', () => {
+  it('is done again, with the mount that it had put below the dead one', () => {
+    const entries = lines(
+      ROOT,
+      gluster(32, 1, '0:50', '/volumes/ab/v', '/data'),
+      gluster(31, 32, '0:60', '/volumes/ab/v', '/data'),
+      gluster(30, 31, '0:50', '/volumes/ab/v', '/data'),
+    );
+    expect(plan(entries).replacements).toMatchObject([{ id: 30, below: [31, 32] }]);
+  });
+});
+
 describe('what is nested', () => {
   const volume = gluster(30, 1, '0:50', '/volumes/ab/v', '/data');
   const cache = '31 30 0:70 /sub /data/cache ro,relatime - tmpfs tmpfs rw';

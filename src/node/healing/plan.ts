@@ -79,6 +79,18 @@ function outermost(entries: readonly MountEntry[], dead: DeadMounts): MountEntry
   return entries.filter((entry) => isSeenDead(entry) && !isInDead(entry));
 }
 
+/** The pool's own mounts below a dead one at the same place: a driver that was killed had put the new one there. */
+function idsBelow(entries: readonly MountEntry[], top: MountEntry, dead: DeadMounts): number[] {
+  const isSame = (entry: MountEntry): boolean =>
+    entry.target === top.target &&
+    (entry.dev === dead.location.dev || isDeadMount(entry, dead)) &&
+    pathInPool(entry, dead) === pathInPool(top, dead);
+  const ids: number[] = [];
+  const parentOf = ({ parent }: MountEntry): MountEntry | undefined => entries.find(({ id }) => id === parent);
+  for (let below = parentOf(top); below !== undefined && isSame(below); below = parentOf(below)) ids.push(below.id);
+  return ids;
+}
+
 export interface PlanOptions {
   /** Of one mount namespace. */
   readonly entries: readonly MountEntry[];
@@ -114,7 +126,9 @@ export function planReplacements({ entries, remembered, dead, findSource }: Plan
       const place = posix.relative(parent.target, inner.target);
       nested.push({ target: inner.target, parent: parent.index, place, source, ...looksOf(inner) });
     }
-    return [{ id: entry.id, target: entry.target, path, nested, ...looksOf(entry) }];
+    const below = idsBelow(entries, entry, dead);
+    const { id, target } = entry;
+    return [{ id, target, below: below.length === 0 ? undefined : below, path, nested, ...looksOf(entry) }];
   });
   return { replacements, lost };
 }

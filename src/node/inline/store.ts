@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import * as v from 'valibot';
 import { isErrno, messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/logger.js';
+import { machine } from '../../linux/machine.js';
 import type { IoWorkers } from '../../linux/io-workers.js';
 import { Tree } from '../../linux/tree.js';
 
@@ -103,7 +103,7 @@ export class InlineStore {
     const { io, directory } = this.#options;
     if (make && (await this.#tree) === undefined) this.#tree = undefined;
     this.#tree ??= (async () => {
-      if (make) await mkdir(directory, { recursive: true, mode: 0o700 });
+      if (make) await machine.mkdir(directory, { recursive: true, mode: 0o700 });
       try {
         return await Tree.open(io, LOCAL, directory);
       } catch (error) {

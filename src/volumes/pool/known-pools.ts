@@ -1,6 +1,7 @@
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../../base/errors.js';
+import { machine } from '../../linux/machine.js';
 import { formatRecord, parseRecord, type VolumeRecord } from '../records/record.js';
 
 /** Records written between two turns of the event loop. */
@@ -29,27 +30,27 @@ export class KnownPools {
   }
 
   async remember(pool: string, id: string): Promise<void> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await machine.mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const temporary = `${this.#file(pool)}.tmp`;
-    await writeFile(temporary, `${id}\n`, { mode: 0o600, flush: true });
-    await rename(temporary, this.#file(pool));
+    await machine.writeFile(temporary, `${id}\n`, { mode: 0o600, flush: true });
+    await machine.rename(temporary, this.#file(pool));
   }
 
   /** Keeps what is known of the pool's volumes, one record a line, for the time when the pool cannot be read. */
   async rememberVolumes(pool: string, records: readonly VolumeRecord[]): Promise<void> {
     const temporary = `${this.#volumesFile(pool)}.tmp`;
-    const file = await open(temporary, 'w', 0o600);
+    const file = await machine.open(temporary, 'w', 0o600);
     try {
       for (let i = 0; i < records.length; i += BATCH) {
         const lines = records
           .slice(i, i + BATCH)
           .map((record) => JSON.stringify(JSON.parse(formatRecord(record).toString())));
-        await file.write(`${lines.join('\n')}\n`);
+        await machine.write(file, `${lines.join('\n')}\n`);
       }
     } finally {
       await file.close();
     }
-    await rename(temporary, this.#volumesFile(pool));
+    await machine.rename(temporary, this.#volumesFile(pool));
   }
 
   /** The pool's volumes as they were last known; they may have changed since. Lines that are no record are left out. */
@@ -73,8 +74,8 @@ export class KnownPools {
 
   /** Forgets the pool: what is there at the next start is taken for it. */
   async forget(pool: string): Promise<void> {
-    await rm(this.#file(pool), { force: true });
-    await rm(this.#volumesFile(pool), { force: true });
+    await machine.rm(this.#file(pool), { force: true });
+    await machine.rm(this.#volumesFile(pool), { force: true });
   }
 
   #volumesFile(pool: string): string {

@@ -89,8 +89,10 @@ async function putDamaged({ catalog, mechanism, log }: LoadOptions, error: Damag
 async function loadTrash({ tree, catalog, log }: LoadOptions): Promise<void> {
   for (const { name, type } of (await tree.list(TRASH_DIRECTORY)) ?? []) {
     if (type !== 'directory') continue;
-    const data = await tree.readFile(`${TRASH_DIRECTORY}/${name}/${TRASH_RECORD}`, MAX_RECORD_BYTES);
+    const files = await tree.readFiles(`${TRASH_DIRECTORY}/${name}`, MAX_RECORD_BYTES);
+    const data = files.find((file) => file.name === TRASH_RECORD)?.data;
     try {
+      if (typeof data === 'string') throw new Error(`it cannot be read (${data})`);
       // Without its record (cut off between the last two steps of a purge) there is nothing left to promise.
       const promise = data === undefined ? { limitBytes: 0n } : promiseOf(data.toString('utf8'));
       catalog.putTrash({ name, ...promise });
