@@ -1,10 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { failedPrecondition, invalidArgument } from '../base/errors.js';
+import { failedPrecondition, invalidArgument, isErrno, messageOf } from '../base/errors.js';
 import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import { poolPaths } from '../gluster/pool-processes.js';
 import { endClientsBelow } from '../gluster/stale-clients.js';
 import { startTimeOf } from '../linux/process-info.js';
+import { Tree } from '../linux/tree.js';
 import { PoolMounts } from '../pools/mounts.js';
 import type { PoolConfig } from '../pools/types.js';
 import type { Settings } from './flags.js';
@@ -17,16 +18,36 @@ export interface ToolPools {
   readonly client: PoolMounts;
 }
 
-/** Ends the clients of commands that were killed. */
-async function endStaleTools({ io }: Runtime, directory: string): Promise<void> {
+/** What commands wrote for themselves. By a Tree, as that never leaves the filesystem: a mount that is still there loses nothing. */
+async function removeFiles({ io, log }: Runtime, directory: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  try {
+    const tree = await Tree.open(io, 'files of commands', directory);
+    try {
+      for (const name of names) await tree.removeTree(name);
+    } finally {
+      await tree.close();
+    }
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return;
+    log.warn({ directory, names, error: messageOf(error) }, 'what commands wrote for themselves is not removed yet');
+  }
+}
+
+/** Ends the clients of commands that were killed, and removes what they wrote. */
+async function endStaleTools(runtime: Runtime, directory: string): Promise<void> {
   const stale: string[] = [];
   for (const name of await readdir(directory).catch(() => [])) {
     const pid = Number(name);
     // Where a container's pids begin anew, a former command may have had ours.
     if (pid !== process.pid && (await startTimeOf(pid)) !== undefined) continue;
-    stale.push(join(directory, name));
+    stale.push(name);
   }
-  await endClientsBelow(io, stale);
+  await endClientsBelow(
+    runtime.io,
+    stale.map((name) => join(directory, name)),
+  );
+  await removeFiles(runtime, directory, stale);
 }
 
 /** Runs a command with pools at hand and ends its mounts afterwards. @throws ConfigError */
@@ -40,11 +61,12 @@ export async function withToolPools<T>(settings: Settings, work: (tools: ToolPoo
     const paths = poolPaths(statePath(runtime, 'managed', name));
     return Promise.resolve({ ...paths, talksTls: pool?.type === 'managed' && pool.tls !== undefined });
   };
+  const own = `${process.pid}`;
   const mounts = (control: boolean): PoolMounts =>
     new PoolMounts({
       io,
       log,
-      directory: statePath(runtime, 'tool', `${process.pid}`, control ? 'control' : 'client'),
+      directory: statePath(runtime, 'tool', own, control ? 'control' : 'client'),
       control,
       nodeId: settings.nodeId,
       installation: config.installation,
@@ -56,6 +78,7 @@ export async function withToolPools<T>(settings: Settings, work: (tools: ToolPoo
     return await work(tools);
   } finally {
     await Promise.all([tools.control.detachAll(), tools.client.detachAll()]);
+    await removeFiles(runtime, statePath(runtime, 'tool'), [own]);
     await io.close();
   }
 }

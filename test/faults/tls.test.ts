@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:tls';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -97,6 +97,15 @@ describe('TLS on a managed pool', () => {
       const found = new Set(sums.map(({ stdout }) => stdout.split(' ')[0]));
       return found.size === 1 && !found.has('') ? true : undefined;
     });
+    await rm(join(volume.path, 'fill'));
+    // The quota counts what goes a moment later.
+    const file = join(volume.path, 'room');
+    await waitFor('room in the volume', () =>
+      writeFile(file, 'room').then(
+        () => true as const,
+        () => undefined,
+      ),
+    );
   });
 
   it('what listens talks TLS 1.2 or newer, with the certificate of the pool, and nothing else', async () => {

@@ -34,12 +34,17 @@ export class RunDirectory {
   }
 }
 
+/** Deletes a directory with all that is in it, but for what is mounted there. */
+export async function removeDirectory(path: string): Promise<void> {
+  await mustRun('rm', ['-rf', '--one-file-system', '--', path], { timeoutMs: 300_000 });
+}
+
 /** Ends, unmounts and deletes everything of one run. */
 export async function removeRun(path: string): Promise<void> {
   await removeLeftovers(path);
   const { mounts } = await findLeftovers(path);
   if (mounts.length > 0) throw new Error(`${mounts.join(', ')} cannot be unmounted; nothing was deleted`);
-  await mustRun('rm', ['-rf', '--one-file-system', '--', path], { timeoutMs: 300_000 });
+  await removeDirectory(path);
   // The directory of all runs goes with the last one.
   await rmdir(dirname(path)).catch(() => undefined);
 }

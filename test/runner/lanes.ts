@@ -3,6 +3,7 @@ import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { FILE_TIMEOUT_MS } from './long.js';
+import { removeDirectory } from '../lib/run-directory.js';
 import { runStreaming } from './run-streaming.js';
 import { sumOf, type Counts } from './summary.js';
 import type { Part, PartContext } from './vitest-part.js';
@@ -29,7 +30,9 @@ async function runFile(file: string, { directory, env, signal }: PartContext): P
   await runStreaming('unshare', ['--mount', '--propagation', 'private', '--', ...program], context);
   const report = join(own, 'counts.json');
   if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
-  return v.parse(countsSchema, JSON.parse(await readFile(report, 'utf8')));
+  const counts = v.parse(countsSchema, JSON.parse(await readFile(report, 'utf8')));
+  if (counts.failed === 0) await removeDirectory(own);
+  return counts;
 }
 
 /**

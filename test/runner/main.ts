@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../src/base/errors.js';
-import { findEarlierRuns, removeRun, RunDirectory } from '../lib/run-directory.js';
+import { findEarlierRuns, removeDirectory, removeRun, RunDirectory } from '../lib/run-directory.js';
 import { countLeaks } from './leaks.js';
 import { mountMemoryDisk } from './memory-disk.js';
 import { PARTS } from './parts.js';
@@ -40,6 +40,8 @@ async function runPart(name: string, part: Part, run: RunDirectory): Promise<Par
     counts = { passed: 0, failed: 1, skipped: 0 };
   }
   const failed = counts.failed + (await countLeaks(name, directory));
+  // What lies in memory is not to grow from part to part; logs are of use after a failure only.
+  if (failed === 0) await removeDirectory(directory);
   return { ...counts, name, failed, durationMs: performance.now() - started };
 }
 

@@ -26,11 +26,14 @@ function onGluster(timeoutMs: number, folder: string): Part {
   return vitest(timeoutMs, ['--config', 'test/vitest.config.ts', folder]);
 }
 
-/** What the tests that kill the driver have come to: it fails when there is a place where none of them killed it. */
+/**
+ * What the tests that kill the driver have come to. With --long it fails when there is a place where none of them killed it;
+ * else they visit a choice, and it tells what that left out.
+ */
 async function crashMatrix(file: string): Promise<Counts> {
   const { text, problems } = await judgeKills(await readFile(file, 'utf8').catch(() => ''));
   process.stdout.write(`\n${[text, ...problems].join('\n')}\n`);
-  return one(problems.length === 0);
+  return IS_LONG ? one(problems.length === 0) : sumOf([]);
 }
 
 /** Ends with tables of what was done and seen. What takes long comes last, and one after the other: it uses the whole machine. */

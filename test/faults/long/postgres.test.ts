@@ -2,15 +2,15 @@ import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pendingHealsOf } from '../../src/gluster/heal-info.js';
-import { driverPaths, type Driver } from '../lib/driver.js';
-import { findProcesses, removeLeftovers } from '../lib/leftovers.js';
-import { startOpen } from '../lib/open-driver.js';
-import type { PoolKeys } from '../lib/pool-configs.js';
-import { publishNew, type PublishedVolume } from '../lib/published-volume.js';
-import { runCommand } from '../lib/run-command.js';
-import { waitFor } from '../lib/wait.js';
-import { noteFault } from './fault-table.js';
+import { pendingHealsOf } from '../../../src/gluster/heal-info.js';
+import { driverPaths, type Driver } from '../../lib/driver.js';
+import { findProcesses, removeLeftovers } from '../../lib/leftovers.js';
+import { startOpen } from '../../lib/open-driver.js';
+import type { PoolKeys } from '../../lib/pool-configs.js';
+import { publishNew, type PublishedVolume } from '../../lib/published-volume.js';
+import { runCommand } from '../../lib/run-command.js';
+import { waitFor } from '../../lib/wait.js';
+import { noteFault } from '../fault-table.js';
 import {
   BENCHMARK_CLIENTS,
   balances,
@@ -18,8 +18,8 @@ import {
   prepareBenchmark,
   startBenchmark,
   type BenchmarkReport,
-} from './postgres-load.js';
-import { PostgresServer, postgresUser } from './postgres-server.js';
+} from '../postgres-load.js';
+import { PostgresServer, postgresUser } from '../postgres-server.js';
 
 const POOL = 'three';
 const HELD = 'every commit there; checksums, indexes, balances right; three copies identical';
