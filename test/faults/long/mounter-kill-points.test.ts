@@ -3,15 +3,15 @@ import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { flockHolders } from '../../src/linux/file-locks.js';
-import { Confinement } from '../lib/confinement.js';
-import { driverPaths } from '../lib/driver.js';
-import { KillableDriver } from '../lib/killable-driver.js';
-import { removeLeftovers } from '../lib/leftovers.js';
-import { SHARED, createRequest, retried } from '../lib/requests.js';
-import { mustRun } from '../lib/run-command.js';
-import { waitFor } from '../lib/wait.js';
-import { FILE_TIMEOUT_MS } from '../runner/long.js';
+import { flockHolders } from '../../../src/linux/file-locks.js';
+import { Confinement } from '../../lib/confinement.js';
+import { driverPaths } from '../../lib/driver.js';
+import { KillableDriver } from '../../lib/killable-driver.js';
+import { removeLeftovers } from '../../lib/leftovers.js';
+import { SHARED, createRequest, retried } from '../../lib/requests.js';
+import { mustRun } from '../../lib/run-command.js';
+import { waitFor } from '../../lib/wait.js';
+import { FILE_TIMEOUT_MS } from '../../runner/long.js';
 
 const POOL = 'p';
 

@@ -3,15 +3,15 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { driverPaths, writeConfig } from '../lib/driver.js';
-import { KillableDriver } from '../lib/killable-driver.js';
-import { findLeftovers, removeLeftovers } from '../lib/leftovers.js';
-import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
-import { availableBytes } from '../lib/open-driver.js';
-import { createRequest, retried } from '../lib/requests.js';
-import { mustRun } from '../lib/run-command.js';
-import { waitFor } from '../lib/wait.js';
-import { FILE_TIMEOUT_MS } from '../runner/long.js';
+import { driverPaths, writeConfig } from '../../lib/driver.js';
+import { KillableDriver } from '../../lib/killable-driver.js';
+import { findLeftovers, removeLeftovers } from '../../lib/leftovers.js';
+import { loopDirectory, type LoopDirectory } from '../../lib/loop-directory.js';
+import { availableBytes } from '../../lib/open-driver.js';
+import { createRequest, retried } from '../../lib/requests.js';
+import { mustRun } from '../../lib/run-command.js';
+import { waitFor } from '../../lib/wait.js';
+import { FILE_TIMEOUT_MS } from '../../runner/long.js';
 
 const POOL = 'p';
 const HANDLE = `${POOL}/v`;

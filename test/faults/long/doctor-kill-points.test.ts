@@ -2,13 +2,13 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FaultFile } from '../lib/fault-file.js';
-import { kayal } from '../lib/kayal.js';
-import { killEverywhere } from '../lib/kill-everywhere.js';
-import { KillableDriver } from '../lib/killable-driver.js';
-import { removeLeftovers } from '../lib/leftovers.js';
-import { singleBrickPool } from '../lib/pool-configs.js';
-import { FILE_TIMEOUT_MS } from '../runner/long.js';
+import { FaultFile } from '../../lib/fault-file.js';
+import { kayal } from '../../lib/kayal.js';
+import { killEverywhere } from '../../lib/kill-everywhere.js';
+import { KillableDriver } from '../../lib/killable-driver.js';
+import { removeLeftovers } from '../../lib/leftovers.js';
+import { singleBrickPool } from '../../lib/pool-configs.js';
+import { FILE_TIMEOUT_MS } from '../../runner/long.js';
 
 /** A command that mounts the pool for itself, and is killed. */
 describe('kill -9 of kayal doctor on GlusterFS', { timeout: FILE_TIMEOUT_MS }, () => {
