@@ -1,8 +1,8 @@
 import { describe } from 'vitest';
-import { VICTIMS } from '../lib/load/killer.js';
-import { loadSuite } from '../lib/load/load-suite.js';
+import { VICTIMS } from '../../lib/load/killer.js';
+import { loadSuite } from '../../lib/load/load-suite.js';
 
-/** Each fault once; long/ has the large one. */
+/** Each fault once; load.test.ts is the large one. */
 describe('a small load', () => {
   loadSuite({
     volumes: 60,
