@@ -196,6 +196,7 @@ describe('TLS on a managed pool', () => {
       directory,
       pools: [
         await managedPool(directory, 'secure', { quota: 'gluster', tls }),
+        await singleBrickPool(join(directory, 'late'), 'late', { quota: 'none', tls: late }),
         await singleBrickPool(join(directory, 'plain'), 'plain', { quota: 'none', tls }),
       ],
     });
