@@ -17,8 +17,8 @@ import { answerInventory, answerRelease, makeInline } from './inline.js';
 
 /** Requests answered at a time: many pods may start at once. */
 const PARALLEL = 6;
-/** A temporary file that has been there for so long belongs to a node that was killed, in ms. */
-const LEFT_AFTER_MS = 10 * 60 * 1000;
+/** A temporary file that has been there for so long belongs to a node that was killed, in ms; one that was hung asks again. */
+const LEFT_AFTER_MS = 30_000;
 
 /** Answers what nodes ask of the controller in `.kayal/requests`: with a record, or with a refusal in the request. */
 export async function answerRequests(session: Session): Promise<void> {

@@ -1,7 +1,8 @@
 /*
  * A copy is made in a directory of its own inside the lease's, and gets its place by one rename when it is complete. So a
  * former holder of the lease that wakes up in the middle of a slice writes into what has become trash, and what is in a
- * volume's or a snapshot's place is always whole. A copy that was cut off is thrown away and begun again.
+ * volume's or a snapshot's place is always whole. A copy that was cut off is thrown away and begun again; one that has its
+ * place and no record that says so is counted and kept.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,6 +21,7 @@ const PREFIX = 'copy~';
 const POLL_MS = 100;
 /** How often the progress is written to the record, in ms. */
 const RECORD_EVERY = 5_000;
+const COUNT_SLICE = { entries: 2_000 };
 
 /** True for the directory of a copy in the lease's directory, or in the trash. */
 export function isCopyDirectory(name: string): boolean {
@@ -183,8 +185,29 @@ export async function trashCopy(session: Session, name: string): Promise<void> {
   session.purgeSoon();
 }
 
-/** Gives a complete copy its place. */
-export async function placeCopy(session: Session, staged: StagedCopy, path: string): Promise<void> {
+/** Gives a complete copy its place, and then `finish`es it. */
+export async function placeCopy(
+  session: Session,
+  staged: StagedCopy,
+  path: string,
+  finish: () => Promise<void>,
+): Promise<void> {
   if (!(await move(session, staged.path, path))) throw aborted(`the copy ${staged.name} is gone; retry`);
-  await change(session, () => session.tree.rmdir(`${session.lease.directory}/${staged.name}`));
+  const directory = `${session.lease.directory}/${staged.name}`;
+  await Promise.all([finish(), change(session, () => session.tree.rmdir(directory))]);
+}
+
+/**
+ * What a copy is that was cut off between its rename and its record. Whether its blocks are shared nobody knows any more:
+ * where they can be, all count as shared, so that the pool promises less than it could and never more.
+ */
+export async function countPlaced(session: Session, path: string, control: JobControl): Promise<CopyProgress> {
+  let count = await session.background.countUsage(path, COUNT_SLICE);
+  while (!count.done) {
+    assertWanted(control);
+    count = await session.background.countUsage(path, COUNT_SLICE, count);
+  }
+  const mayShare = session.bricks !== undefined || session.config.type === 'directory';
+  const [written, cloned] = mayShare ? [0n, count.bytes] : [count.bytes, 0n];
+  return { entries: Number(count.inodes), written, cloned, changed: 0, lost: 0 };
 }

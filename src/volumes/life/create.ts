@@ -7,19 +7,20 @@ import {
   outOfRange,
 } from '../../base/errors.js';
 import { formatHandle, volumeIdOf } from '../records/handle.js';
-import { VOLUMES_DIRECTORY, defaultDataPath, imageEpoch } from '../records/layout.js';
+import { VOLUMES_DIRECTORY, defaultDataPath } from '../records/layout.js';
 import { modifyVolume } from './modify.js';
 import { applyMutableParameters } from '../requests/mutable-parameters.js';
 import { discardVolume } from './delete.js';
+import { discardRecordOnly, lookAtPath } from './own-directory.js';
 import { ownParameters } from '../requests/parameters.js';
 import { IMAGE_DIRECTORY, makeImage } from '../pool/images.js';
 import { checkInodeLimit, setLimit } from '../pool/limits.js';
-import { claimPath, isDefaultPath, makeParents, releasePath } from '../pool/paths.js';
+import { claimPath, isDefaultPath, makeParents } from '../pool/paths.js';
 import { expandPathPattern } from '../requests/path-pattern.js';
 import { isImage, minimumBytesOf } from '../requests/volume-shape.js';
 import { RECORD_FORMAT, type VolumeRecord } from '../records/record.js';
 import { allocateProjectId } from '../pool/project-ids.js';
-import { createRecord, removeRecord, updateRecord } from '../pool/record-store.js';
+import { createRecord, updateRecord } from '../pool/record-store.js';
 import { change, type Session } from '../pool/session.js';
 import { startVolumeContent, volumeJob } from './volume-content.js';
 import { difference, shapeFor, type CapacityRange, type WantedVolume } from './wanted-volume.js';
@@ -119,8 +120,11 @@ async function begin(session: Session, id: string, wanted: WantedVolume): Promis
   if (other !== undefined) {
     throw alreadyExists(`path ${path} of pool ${config.name} is at, above or inside volume ${config.name}/${other}`);
   }
-  if (!isDefaultPath(path) && (await session.tree.stat(path)) !== undefined) {
-    throw alreadyExists(`path ${path} of pool ${config.name} exists and is no volume: remove it or change pathPattern`);
+  const isOurs = isDefaultPath(path);
+  // Of a volume without content an empty directory may be there, see adoptOwnDirectory.
+  if ((!isOurs || source !== undefined) && (await session.tree.stat(path)) !== undefined) {
+    const advice = isOurs ? 'see "kayal doctor"' : 'remove it or change pathPattern';
+    throw alreadyExists(`path ${path} of pool ${config.name} exists and is no volume: ${advice}`);
   }
   session.lease.assertHeld();
   const release = await session.capacity.reserve(id, limitBytes);
@@ -194,19 +198,13 @@ function isFinal(error: unknown): boolean {
 
 /** The directory is there already: ours from an attempt that was cut off (then nobody has seen it), or somebody's data. */
 async function adoptOwnDirectory(session: Session, record: VolumeRecord, attempt: 'first' | 'again'): Promise<void> {
-  const entry = await session.tree.stat(record.path);
-  const content = entry?.type === 'directory' ? await session.tree.list(record.path) : undefined;
-  const ours = content?.every(({ name }) => isImage(record) && attempt === 'again' && imageEpoch(name) !== undefined);
-  if (ours === true && (attempt === 'again' || isDefaultPath(record.path))) return;
+  const found = await lookAtPath(session, record);
+  if (found === 'absent') throw aborted(`path ${record.path} of pool ${record.pool} was there and is gone; retry`);
+  if (attempt === 'again' ? found !== 'foreign' : found === 'empty' && isDefaultPath(record.path)) return;
   await discardRecordOnly(session, record);
   throw alreadyExists(
     `path ${record.path} of pool ${record.pool} holds data that belongs to no volume; move it away (${VOLUMES_DIRECTORY}/ is Kayal's) or take another name`,
   );
-}
-
-async function discardRecordOnly(session: Session, record: VolumeRecord): Promise<void> {
-  await releasePath(session, record);
-  await removeRecord(session, record.id);
 }
 
 /** @throws KayalError INVALID_ARGUMENT for a name that no CO may give */

@@ -3,8 +3,9 @@ import { formatHandle } from '../records/handle.js';
 import { ARCHIVE_DIRECTORY, TRASH_DIRECTORY, recordPath } from '../records/layout.js';
 import { isImage } from '../requests/volume-shape.js';
 import { forgetImageLeases } from '../leases/image-lease.js';
-import { releasePath } from '../pool/paths.js';
+import { isDefaultPath, releasePath } from '../pool/paths.js';
 import { forgetUse } from './last-use.js';
+import { discardRecordOnly, lookAtPath, mayBePlaced } from './own-directory.js';
 import type { VolumeRecord } from '../records/record.js';
 import { assertWritable, removeRecord, updateRecord } from '../pool/record-store.js';
 import { change, move, type Session } from '../pool/session.js';
@@ -31,22 +32,28 @@ export async function deleteVolume(session: Session, record: VolumeRecord): Prom
     await forgetImported(session, record);
     return;
   }
-  if (record.state !== 'creating' && record.state !== 'deleting' && record.onDelete === 'retain') {
+  if (record.state === 'creating') {
+    await discardVolume(session, record);
+    return;
+  }
+  if (record.state !== 'deleting' && record.onDelete === 'retain') {
     await updateRecord(session, { ...record, state: 'retained', deletedAt: new Date().toISOString() });
     return;
   }
-  // A deletion that is under way goes where it set out for; a volume that was never ready has nothing to keep.
+  // A deletion that is under way goes where it set out for.
   const archive =
     record.state === 'deleting'
       ? record.movedTo?.startsWith(`${ARCHIVE_DIRECTORY}/`) === true
-      : record.onDelete === 'archive' && record.state !== 'creating';
+      : record.onDelete === 'archive';
   if (archive) await archiveVolume(session, record);
   else await moveToTrash(session, record);
 }
 
-/** Undoes a volume that never became ready. */
+/** Undoes a volume that never became ready, with nothing to keep; somebody else's data at its path stays there. */
 export async function discardVolume(session: Session, record: VolumeRecord): Promise<void> {
-  await moveToTrash(session, record);
+  const mayBeForeign = record.content === undefined && !isDefaultPath(record.path);
+  if (mayBeForeign && (await lookAtPath(session, record)) === 'foreign') await discardRecordOnly(session, record);
+  else await moveToTrash(session, record);
 }
 
 /** The one record of `deleting` that is on disk, so that a retry goes on with the same names. */
@@ -71,7 +78,7 @@ async function moveToTrash(session: Session, given: VolumeRecord): Promise<void>
   const name = entryName(record.id, record.deletedAt ?? '');
   const staging = `${lease.directory}/${name}`;
   await change(session, () => tree.mkdir(staging, 0o700));
-  await move(session, record.path, `${staging}/${TRASH_DATA}`);
+  if (mayBePlaced(record)) await move(session, record.path, `${staging}/${TRASH_DATA}`);
   await releasePath(session, record);
   await forgetUse(session, record.id);
   if (isImage(record)) await change(session, () => forgetImageLeases(tree, record.id));

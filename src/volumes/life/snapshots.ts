@@ -2,12 +2,12 @@ import { aborted, alreadyExists, failedPrecondition, messageOf, notFound } from 
 import { maxBytes } from '../../base/units.js';
 import type { CopyProgress } from '../../linux/copy-tree.js';
 import { readUsage } from '../../quota/usage.js';
-import { abandon, copyToStaging, isFinal, placeCopy, withLock } from './content-copy.js';
+import { abandon, copyToStaging, countPlaced, isFinal, placeCopy, withLock } from './content-copy.js';
 import type { JobControl } from '../pool/content-jobs.js';
 import { isReadable } from '../pool/content-source.js';
 import { TRASH_DATA, TRASH_RECORD } from './delete.js';
 import { bucketOf, formatHandle, volumeIdOf } from '../records/handle.js';
-import { SNAPSHOTS_DATA_DIRECTORY, SNAPSHOTS_DIRECTORY, TRASH_DIRECTORY } from '../records/layout.js';
+import { SNAPSHOTS_DIRECTORY, TRASH_DIRECTORY } from '../records/layout.js';
 import type { VolumeRecord } from '../records/record.js';
 import { change, move, type Session } from '../pool/session.js';
 import { snapshotKey } from '../records/snapshot-catalog.js';
@@ -92,6 +92,10 @@ async function begin(session: Session, id: string, wanted: WantedSnapshot): Prom
   const volume = session.catalog.get(wanted.sourceId);
   if (volume?.state === 'creating') throw aborted(`volume ${wanted.source} is still being made; retry`);
   if (!isReadable(volume)) throw notFound(`volume ${wanted.source} does not exist`);
+  const path = snapshotDataPath(id);
+  if ((await tree.stat(path)) !== undefined) {
+    throw alreadyExists(`${path} of pool ${config.name} holds data that belongs to no snapshot; see "kayal doctor"`);
+  }
   lease.assertHeld();
   const usedBytes = await usedBy(session, volume);
   const release = await session.capacity.reserve(snapshotKey(id), usedBytes);
@@ -104,14 +108,13 @@ async function begin(session: Session, id: string, wanted: WantedSnapshot): Prom
       pool: config.name,
       poolId: poolFile.id,
       source: wanted.source,
-      path: snapshotDataPath(id),
+      path,
       volumeType: volume.type,
       fsType: volume.fsType,
       sizeBytes: volume.limitBytes,
       usedBytes,
       sharedBytes: 0n,
       state: 'creating',
-      copied: false,
       group: wanted.group,
       createdAt: new Date().toISOString(),
       unknownFields: {},
@@ -161,8 +164,10 @@ async function take(session: Session, id: string, control: JobControl): Promise<
   const record = session.snapshots.get(id);
   if (record?.state !== 'creating') return;
   const key = snapshotKey(id);
-  if (record.copied && (await session.tree.stat(record.path)) !== undefined) {
-    await withLock(session, key, control, () => finish(session, mustBeCreating(session, id)));
+  // Nothing but a complete copy is ever moved there.
+  if ((await session.tree.stat(record.path)) !== undefined) {
+    const progress = await countPlaced(session, record.path, control);
+    await withLock(session, key, control, () => finish(session, mustBeCreating(session, id), progress));
     return;
   }
   const staged = await copyToStaging(
@@ -178,18 +183,9 @@ async function take(session: Session, id: string, control: JobControl): Promise<
     control,
   );
   try {
-    await withLock(session, key, control, async () => {
-      const { progress } = staged;
-      const current = { ...withProgress(mustBeCreating(session, id), progress), copied: true };
-      await change(session, () => session.tree.mkdirs(SNAPSHOTS_DATA_DIRECTORY, 0o700));
-      const source = session.catalog.get(record.source.slice(record.source.indexOf('/') + 1));
-      const copiedBytes = progress.written + progress.cloned;
-      // Where nothing counts what a volume uses, the copy has.
-      const isCounted = source !== undefined && source.quota.mechanism !== 'none';
-      const usedBytes = isCounted ? maxBytes(current.usedBytes, copiedBytes) : copiedBytes;
-      const copied = await updateSnapshot(session, { ...current, usedBytes, sharedBytes: progress.cloned });
-      await placeCopy(session, staged, copied.path);
-      await finish(session, copied);
+    await withLock(session, key, control, () => {
+      const current = mustBeCreating(session, id);
+      return placeCopy(session, staged, current.path, () => finish(session, current, staged.progress));
     });
   } catch (error) {
     await abandon(session, staged.name);
@@ -212,9 +208,13 @@ async function recordProgress(session: Session, id: string, progress: CopyProgre
   }
 }
 
-async function finish(session: Session, record: SnapshotRecord): Promise<void> {
-  const ready = await updateSnapshot(session, { ...record, progress: undefined, state: 'ready' });
-  observeSnapshot(session, ready);
+async function finish(session: Session, record: SnapshotRecord, { written, cloned }: CopyProgress): Promise<void> {
+  const source = session.catalog.get(record.source.slice(record.source.indexOf('/') + 1));
+  // Where nothing counts what a volume uses, the copy has.
+  const isCounted = source !== undefined && source.quota.mechanism !== 'none';
+  const usedBytes = isCounted ? maxBytes(record.usedBytes, written + cloned) : written + cloned;
+  const whole = { ...record, usedBytes, sharedBytes: cloned, progress: undefined };
+  observeSnapshot(session, await updateSnapshot(session, { ...whole, state: 'ready' }));
 }
 
 /** Tells the pool's capacity what part of its data is this snapshot. */

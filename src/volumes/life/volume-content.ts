@@ -1,12 +1,13 @@
 import { aborted, alreadyExists, failedPrecondition, messageOf } from '../../base/errors.js';
 import type { CopyProgress } from '../../linux/copy-tree.js';
-import { copyToStaging, isFinal, abandon, placeCopy, withLock, type StagedCopy } from './content-copy.js';
+import { abandon, copyToStaging, countPlaced, isFinal, placeCopy, withLock, type StagedCopy } from './content-copy.js';
 import type { JobControl } from '../pool/content-jobs.js';
 import { discardVolume } from './delete.js';
+import { mayBePlaced } from './own-directory.js';
 import { formatHandle } from '../records/handle.js';
 import { growImage, IMAGE_DIRECTORY } from '../pool/images.js';
 import { setLimit } from '../pool/limits.js';
-import { claimPath, makeParents } from '../pool/paths.js';
+import { claimPath, isDefaultPath, makeParents } from '../pool/paths.js';
 import type { VolumeContent, VolumeRecord } from '../records/record.js';
 import { updateRecord } from '../pool/record-store.js';
 import { isImage } from '../requests/volume-shape.js';
@@ -56,9 +57,9 @@ function mustBeCreating(session: Session, id: string): FilledRecord {
 async function fill(session: Session, id: string, control: JobControl): Promise<void> {
   const record = creating(session, id);
   if (record === undefined) return;
-  // Only a complete copy is ever moved there.
-  if (record.content.copied && (await session.tree.stat(record.path)) !== undefined) {
-    await withLock(session, id, control, () => finish(session, mustBeCreating(session, id)));
+  // Only a complete copy is ever moved there; elsewhere than below volumes/ it may also be somebody's own data.
+  if (mayBePlaced(record) && (await session.tree.stat(record.path)) !== undefined) {
+    await finishPlaced(session, record, control);
     return;
   }
   const { mechanism } = session;
@@ -83,6 +84,17 @@ async function fill(session: Session, id: string, control: JobControl): Promise<
     await abandon(session, staged.name);
     throw error;
   }
+}
+
+/** Goes on with a copy that has got its place. */
+async function finishPlaced(session: Session, { id, path, content }: FilledRecord, control: JobControl): Promise<void> {
+  const progress = content.copied ? undefined : await countPlaced(session, path, control);
+  await withLock(session, id, control, async () => {
+    const record = mustBeCreating(session, id);
+    if (progress === undefined) return finish(session, record);
+    const owner = isImage(record) ? record.owner : await ownerOf(session, record, path);
+    await finish(session, { ...withProgress(record, progress, true), owner });
+  });
 }
 
 async function limited(session: Session, record: VolumeRecord, path: string): Promise<void> {
@@ -133,13 +145,16 @@ async function place(session: Session, given: FilledRecord, staged: StagedCopy):
     await makeParents(session, given.path);
     await tree.setOwnerAndMode(staged.path, isImage(given) ? IMAGE_DIRECTORY : owner);
   });
-  if ((await tree.stat(given.path)) !== undefined) {
-    throw alreadyExists(`path ${given.path} of pool ${given.pool} holds data that belongs to no volume; move it away`);
-  }
   const record = { ...withProgress(given, staged.progress, true), owner };
-  await updateRecord(session, record);
-  await placeCopy(session, staged, record.path);
-  await finish(session, record);
+  if (!isDefaultPath(record.path)) {
+    if ((await tree.stat(record.path)) !== undefined) {
+      throw alreadyExists(
+        `path ${record.path} of pool ${record.pool} holds data that belongs to no volume; move it away`,
+      );
+    }
+    await updateRecord(session, record);
+  }
+  await placeCopy(session, staged, record.path, () => finish(session, record));
 }
 
 async function finish(session: Session, record: FilledRecord): Promise<void> {

@@ -45,7 +45,7 @@ export interface Claim {
 export interface VolumeContent {
   readonly kind: 'snapshot' | 'volume';
   readonly handle: string;
-  /** The copy is complete; it may not be in its place yet. */
+  /** The copy is complete; where others may make directories, too, it may not be in its place yet. */
   readonly copied: boolean;
   readonly progress?: CopyState | undefined;
   /** Bytes (decimal) whose blocks were shared with the source when the volume was made (FICLONE). */

@@ -15,7 +15,6 @@ const record: SnapshotRecord = {
   usedBytes: 4096n,
   sharedBytes: 0n,
   state: 'ready',
-  copied: true,
   createdAt: '2026-11-21T10:00:00.000Z',
   unknownFields: {},
 };

@@ -46,8 +46,6 @@ export interface SnapshotRecord {
   /** Of the content, what is shared with other data (FICLONE) and takes no space of its own yet. */
   readonly sharedBytes: bigint;
   readonly state: SnapshotState;
-  /** The copy is complete; it may not be in its place yet. */
-  readonly copied: boolean;
   /** How far the copy was when this was written. */
   readonly progress?: CopyState | undefined;
   readonly group?: SnapshotGroup | undefined;
@@ -89,7 +87,6 @@ const schema = v.looseObject({
   usedBytes: byteCount,
   sharedBytes: v.optional(byteCount, '0'),
   state: v.picklist(['creating', 'ready', 'deleting']),
-  copied: v.optional(v.boolean(), false),
   progress: v.optional(copyStateSchema),
   group: v.optional(
     v.object({ id: v.string(), name: v.string(), sources: v.array(v.string()), createdAt: v.string() }),
