@@ -88,8 +88,8 @@ it.each(sources)('data that others put at the path of $name is theirs', { timeou
     if (asksAgain && !isTheirs) await retried(create);
     await remove();
     await purged();
-    if (isTheirs) expect(await readFile(theirs, 'utf8'), at.point).toBe('precious');
-    else expect(await readdir(dirname(place)).catch(() => []), at.point).toEqual([]);
+    const left = isTheirs ? await readFile(theirs, 'utf8') : await readdir(dirname(place)).catch(() => []);
+    expect({ at, left }).toEqual({ at, left: isTheirs ? 'precious' : [] });
     await rm(dirname(place), { recursive: true, force: true });
   }
   console.log(`killed where the path was free ${met} times, where the volume had it ${found} times`);

@@ -41,6 +41,10 @@ export class KillableDriver implements Victim {
     return this.#driver;
   }
 
+  get directory(): string {
+    return this.#options.directory;
+  }
+
   get client(): CsiClient {
     return this.#driver.client;
   }

@@ -11,8 +11,7 @@ import { formatBytes } from '../../base/units.js';
 import { copyTree, isHopeless, type CopyProgress } from '../../linux/copy-tree.js';
 import type { JobControl } from '../pool/content-jobs.js';
 import type { ContentSource } from '../pool/content-source.js';
-import { TRASH_DATA } from './delete.js';
-import { TRASH_DIRECTORY } from '../records/layout.js';
+import { TRASH_DATA, TRASH_DIRECTORY } from '../records/layout.js';
 import { isImage } from '../requests/volume-shape.js';
 import { change, move, type Session } from '../pool/session.js';
 
@@ -23,16 +22,22 @@ const POLL_MS = 100;
 const RECORD_EVERY = 5_000;
 const COUNT_SLICE = { entries: 2_000 };
 
-/** True for the directory of a copy in the lease's directory, or in the trash. */
-export function isCopyDirectory(name: string): boolean {
-  return name.startsWith(PREFIX);
-}
-
-const prefixOf = (kind: 'volume' | 'snapshot', id: string): string => `${PREFIX}${kind}~${id}~`;
-
-export interface CopyWish {
+/** What a copy is made for. */
+export interface CopyOwner {
   readonly kind: 'volume' | 'snapshot';
   readonly id: string;
+}
+
+/** Of the directory of a copy in the lease's directory, or in the trash; undefined: it is something else. */
+export function copyOwner(name: string): CopyOwner | undefined {
+  const [, kind, id] = /^copy~(volume|snapshot)~([^~]+)~[^~]+$/.exec(name) ?? [];
+  return (kind === 'volume' || kind === 'snapshot') && id !== undefined ? { kind, id } : undefined;
+}
+
+const prefixOf = ({ kind, id }: CopyOwner): string => `${PREFIX}${kind}~${id}~`;
+const newName = (owner: CopyOwner): string => prefixOf(owner) + randomBytes(4).toString('hex');
+
+export interface CopyWish extends CopyOwner {
   readonly source: ContentSource;
   /** Bytes that the copy may write; the source may grow meanwhile. */
   readonly budgetBytes: bigint;
@@ -95,10 +100,9 @@ export async function withLock<T>(
  *   repetition does not mend; anything else may pass by itself
  */
 export async function copyToStaging(session: Session, wish: CopyWish, control: JobControl): Promise<StagedCopy> {
-  const prefix = prefixOf(wish.kind, wish.id);
-  await remainsPurged(session, prefix, control);
+  await remainsPurged(session, prefixOf(wish), control);
   const source = await session.openSource(wish.source);
-  const name = prefix + randomBytes(4).toString('hex');
+  const name = newName(wish);
   const directory = `${session.lease.directory}/${name}`;
   const path = `${directory}/${TRASH_DATA}`;
   await change(session, async () => {
@@ -134,7 +138,7 @@ export async function copyToStaging(session: Session, wish: CopyWish, control: J
     logResult(session, wish, progress, performance.now() - started);
     return { name, path, progress };
   } catch (error) {
-    await abandon(session, name);
+    await abandon(session, () => trashCopy(session, name));
     throw explain(error, wish);
   }
 }
@@ -169,12 +173,34 @@ export function isFinal(error: unknown): boolean {
   return error instanceof KayalError && codes.includes(error.code);
 }
 
-/** Throws an attempt away. What this does not manage, the next opening of the pool does (recover.ts). */
-export async function abandon(session: Session, name: string): Promise<void> {
+/** Throws an attempt away. What this does not manage, the next attempt does. */
+async function abandon(session: Session, work: () => Promise<void>): Promise<void> {
   try {
-    await trashCopy(session, name);
+    await work();
   } catch (error) {
-    session.log.warn({ entry: name, error: messageOf(error) }, 'the remains of a copy are not in the trash yet');
+    session.log.warn({ error: messageOf(error) }, 'the remains of a copy are not in the trash yet');
+  }
+}
+
+/**
+ * Throws away what earlier attempts left in the lease's directory. When GlusterFS renames a copy on some bricks and not on the
+ * others, it is at both places: then none of them is whole, and nothing is to be taken for the copy.
+ * @param path where the copy gets its place
+ */
+export async function clearAttempts(session: Session, owner: CopyOwner, path: string): Promise<void> {
+  const { tree, lease } = session;
+  for (const { name } of (await tree.list(lease.directory)) ?? []) {
+    if (!name.startsWith(prefixOf(owner))) continue;
+    const staged = await tree.stat(`${lease.directory}/${name}/${TRASH_DATA}`);
+    const placed = staged && (await tree.stat(path));
+    if (staged !== undefined && placed?.ino === staged.ino) {
+      session.log.warn({ [owner.kind]: owner.id }, 'a copy has got its place on some bricks only: it is made again');
+      const other = newName(owner);
+      await change(session, () => tree.mkdir(`${lease.directory}/${other}`, 0o700));
+      await move(session, path, `${lease.directory}/${other}/${TRASH_DATA}`);
+      await trashCopy(session, other);
+    }
+    await trashCopy(session, name);
   }
 }
 
@@ -195,6 +221,21 @@ export async function placeCopy(
   if (!(await move(session, staged.path, path))) throw aborted(`the copy ${staged.name} is gone; retry`);
   const directory = `${session.lease.directory}/${staged.name}`;
   await Promise.all([finish(), change(session, () => session.tree.rmdir(directory))]);
+}
+
+/** Runs what gives a copy its place; when that fails, nothing of the copy is left. */
+export async function orClearAttempts(
+  session: Session,
+  owner: CopyOwner,
+  path: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    await abandon(session, () => clearAttempts(session, owner, path));
+    throw error;
+  }
 }
 
 /**

@@ -1,18 +1,15 @@
 import { failedPrecondition } from '../../base/errors.js';
 import { formatHandle } from '../records/handle.js';
-import { ARCHIVE_DIRECTORY, TRASH_DIRECTORY, recordPath } from '../records/layout.js';
+import { ARCHIVE_DIRECTORY, TRASH_DATA, TRASH_DIRECTORY, TRASH_RECORD, recordPath } from '../records/layout.js';
 import { isImage } from '../requests/volume-shape.js';
 import { forgetImageLeases } from '../leases/image-lease.js';
 import { isDefaultPath, releasePath } from '../pool/paths.js';
+import { clearAttempts } from './content-copy.js';
 import { forgetUse } from './last-use.js';
 import { discardRecordOnly, lookAtPath, mayBePlaced } from './own-directory.js';
 import type { VolumeRecord } from '../records/record.js';
 import { assertWritable, removeRecord, updateRecord } from '../pool/record-store.js';
 import { change, move, type Session } from '../pool/session.js';
-
-/** In the trash entry's directory. */
-export const TRASH_DATA = 'data';
-export const TRASH_RECORD = 'record.json';
 
 /** `<id>-<time>`, unlike any other deletion of a volume of that id. */
 function entryName(id: string, deletedAt: string): string {
@@ -51,6 +48,7 @@ export async function deleteVolume(session: Session, record: VolumeRecord): Prom
 
 /** Undoes a volume that never became ready, with nothing to keep; somebody else's data at its path stays there. */
 export async function discardVolume(session: Session, record: VolumeRecord): Promise<void> {
+  if (record.content !== undefined) await clearAttempts(session, { kind: 'volume', id: record.id }, record.path);
   const mayBeForeign = record.content === undefined && !isDefaultPath(record.path);
   if (mayBeForeign && (await lookAtPath(session, record)) === 'foreign') await discardRecordOnly(session, record);
   else await moveToTrash(session, record);

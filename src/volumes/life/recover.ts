@@ -1,10 +1,10 @@
 import { messageOf } from '../../base/errors.js';
-import { deleteVolume, TRASH_DATA, TRASH_RECORD } from './delete.js';
+import { deleteVolume } from './delete.js';
 import { expandToRecord } from './expand-to-record.js';
 import { resumeTakeovers } from './image-takeover.js';
 import { removeLostImages } from './lost-images.js';
-import { isCopyDirectory, trashCopy } from './content-copy.js';
-import { TRASH_DIRECTORY } from '../records/layout.js';
+import { copyOwner, trashCopy } from './content-copy.js';
+import { TRASH_DATA, TRASH_DIRECTORY, TRASH_RECORD } from '../records/layout.js';
 import type { VolumeRecord } from '../records/record.js';
 import { move, type Session } from '../pool/session.js';
 import { snapshotKey } from '../records/snapshot-catalog.js';
@@ -16,7 +16,7 @@ const ABANDONED_AFTER_MS = 60 * 60 * 1000;
 
 /**
  * Finishes what a former holder of the lease had under way in the lease's directory: deleted data goes to the trash,
- * temporary files go, and so does what was being copied: the copy is begun again.
+ * temporary files go. Copies stay, see `trashForgottenCopies`.
  * @returns names of trash entries that were completed
  */
 export async function emptyFence(session: Session): Promise<void> {
@@ -27,10 +27,7 @@ export async function emptyFence(session: Session): Promise<void> {
       if (name !== 'tmp-lease') await tree.unlink(path);
       continue;
     }
-    if (isCopyDirectory(name)) {
-      await trashCopy(session, name);
-      continue;
-    }
+    if (copyOwner(name) !== undefined) continue;
     const inside = (await tree.list(path)) ?? [];
     const known = inside.every((entry) => entry.name === TRASH_DATA || entry.name === TRASH_RECORD);
     if (inside.length === 0) {
@@ -40,6 +37,17 @@ export async function emptyFence(session: Session): Promise<void> {
       log.info({ entry: name }, 'a deletion that was cut off is finished');
     }
     // Else the data of a record that still says `deleting`, in its place: deleteVolume goes on with it.
+  }
+}
+
+/** After the records were read: copies whose volume or snapshot waits for none. The others are begun again, once it is seen how far they got. */
+export async function trashForgottenCopies(session: Session): Promise<void> {
+  const { tree, lease, catalog, snapshots } = session;
+  for (const { name } of (await tree.list(lease.directory)) ?? []) {
+    const owner = copyOwner(name);
+    if (owner === undefined) continue;
+    const record = owner.kind === 'volume' ? catalog.get(owner.id) : snapshots.get(owner.id);
+    if (record?.state !== 'creating') await trashCopy(session, name);
   }
 }
 

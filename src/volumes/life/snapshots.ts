@@ -2,12 +2,19 @@ import { aborted, alreadyExists, failedPrecondition, messageOf, notFound } from 
 import { maxBytes } from '../../base/units.js';
 import type { CopyProgress } from '../../linux/copy-tree.js';
 import { readUsage } from '../../quota/usage.js';
-import { abandon, copyToStaging, countPlaced, isFinal, placeCopy, withLock } from './content-copy.js';
+import {
+  clearAttempts,
+  copyToStaging,
+  countPlaced,
+  isFinal,
+  orClearAttempts,
+  placeCopy,
+  withLock,
+} from './content-copy.js';
 import type { JobControl } from '../pool/content-jobs.js';
 import { isReadable } from '../pool/content-source.js';
-import { TRASH_DATA, TRASH_RECORD } from './delete.js';
 import { bucketOf, formatHandle, volumeIdOf } from '../records/handle.js';
-import { SNAPSHOTS_DIRECTORY, TRASH_DIRECTORY } from '../records/layout.js';
+import { SNAPSHOTS_DIRECTORY, TRASH_DATA, TRASH_DIRECTORY, TRASH_RECORD } from '../records/layout.js';
 import type { VolumeRecord } from '../records/record.js';
 import { change, move, type Session } from '../pool/session.js';
 import { snapshotKey } from '../records/snapshot-catalog.js';
@@ -164,6 +171,8 @@ async function take(session: Session, id: string, control: JobControl): Promise<
   const record = session.snapshots.get(id);
   if (record?.state !== 'creating') return;
   const key = snapshotKey(id);
+  const owner = { kind: 'snapshot', id } as const;
+  await clearAttempts(session, owner, record.path);
   // Nothing but a complete copy is ever moved there.
   if ((await session.tree.stat(record.path)) !== undefined) {
     const progress = await countPlaced(session, record.path, control);
@@ -173,8 +182,7 @@ async function take(session: Session, id: string, control: JobControl): Promise<
   const staged = await copyToStaging(
     session,
     {
-      kind: 'snapshot',
-      id,
+      ...owner,
       source: { kind: 'volume', handle: record.source },
       // What is promised to it already, and what is promised to nobody.
       budgetBytes: record.usedBytes + session.capacity.current().available,
@@ -182,15 +190,12 @@ async function take(session: Session, id: string, control: JobControl): Promise<
     },
     control,
   );
-  try {
-    await withLock(session, key, control, () => {
+  await orClearAttempts(session, owner, record.path, () =>
+    withLock(session, key, control, () => {
       const current = mustBeCreating(session, id);
       return placeCopy(session, staged, current.path, () => finish(session, current, staged.progress));
-    });
-  } catch (error) {
-    await abandon(session, staged.name);
-    throw error;
-  }
+    }),
+  );
 }
 
 function withProgress(record: SnapshotRecord, { entries, written, cloned }: CopyProgress): SnapshotRecord {
@@ -230,6 +235,7 @@ export function observeSnapshot({ capacity }: Pick<Session, 'capacity'>, record:
 export async function trashSnapshot(session: Session, given: SnapshotRecord): Promise<void> {
   assertWritable(given);
   const { tree, lease, catalog, capacity, snapshots } = session;
+  if (given.state === 'creating') await clearAttempts(session, { kind: 'snapshot', id: given.id }, given.path);
   const record =
     given.state === 'deleting'
       ? given

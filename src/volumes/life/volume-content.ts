@@ -1,6 +1,15 @@
 import { aborted, alreadyExists, failedPrecondition, messageOf } from '../../base/errors.js';
 import type { CopyProgress } from '../../linux/copy-tree.js';
-import { abandon, copyToStaging, countPlaced, isFinal, placeCopy, withLock, type StagedCopy } from './content-copy.js';
+import {
+  clearAttempts,
+  copyToStaging,
+  countPlaced,
+  isFinal,
+  orClearAttempts,
+  placeCopy,
+  withLock,
+  type StagedCopy,
+} from './content-copy.js';
 import type { JobControl } from '../pool/content-jobs.js';
 import { discardVolume } from './delete.js';
 import { mayBePlaced } from './own-directory.js';
@@ -57,6 +66,8 @@ function mustBeCreating(session: Session, id: string): FilledRecord {
 async function fill(session: Session, id: string, control: JobControl): Promise<void> {
   const record = creating(session, id);
   if (record === undefined) return;
+  const owner = { kind: 'volume', id } as const;
+  await clearAttempts(session, owner, record.path);
   // Only a complete copy is ever moved there; elsewhere than below volumes/ it may also be somebody's own data.
   if (mayBePlaced(record) && (await session.tree.stat(record.path)) !== undefined) {
     await finishPlaced(session, record, control);
@@ -67,8 +78,7 @@ async function fill(session: Session, id: string, control: JobControl): Promise<
   const staged = await copyToStaging(
     session,
     {
-      kind: 'volume',
-      id,
+      ...owner,
       source: { kind, handle },
       // The limit keeps the copy; where there is none the pool's free space has to.
       budgetBytes: record.limitBytes + session.capacity.current().available,
@@ -78,12 +88,9 @@ async function fill(session: Session, id: string, control: JobControl): Promise<
     },
     control,
   );
-  try {
-    await withLock(session, id, control, () => place(session, mustBeCreating(session, id), staged));
-  } catch (error) {
-    await abandon(session, staged.name);
-    throw error;
-  }
+  await orClearAttempts(session, owner, record.path, () =>
+    withLock(session, id, control, () => place(session, mustBeCreating(session, id), staged)),
+  );
 }
 
 /** Goes on with a copy that has got its place. */

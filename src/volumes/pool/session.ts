@@ -66,10 +66,7 @@ export async function change<T>(session: Session, work: () => Promise<T>): Promi
 /** Pauses before a rename is tried again, in ms. */
 const RENAME_PAUSES: readonly number[] = [5, 20, 50, 100, 200, 400, 800, 1_600];
 
-/**
- * features/quota asks marker for the size of a directory before it renames it, and answers EINVAL while marker has none
- * yet for one that was just made (quota.c, quota_rename_get_size_cbk). Kayal's own paths give no other reason for it.
- */
+/** See GlusterMechanism.movable: that a brick has counted a directory does not tell that quotad sees it at once. */
 async function renameOnceCounted(tree: Tree, from: string, to: string): Promise<boolean> {
   for (const pause of RENAME_PAUSES) {
     try {
@@ -87,6 +84,8 @@ async function renameOnceCounted(tree: Tree, from: string, to: string): Promise<
  * @returns false when `from` does not exist
  */
 export async function move(session: Session, from: string, to: string): Promise<boolean> {
+  session.lease.assertHeld();
+  await session.mechanism.movable?.(from);
   return change(session, async () => {
     if (await renameOnceCounted(session.tree, from, to)) return true;
     // ENOENT may also mean that the lease's directory is gone: then nothing is known about `from`.

@@ -8,6 +8,9 @@ export const SNAPSHOTS_DIRECTORY = '.kayal/snapshots';
 /** The content of snapshots, one directory each. */
 export const SNAPSHOTS_DATA_DIRECTORY = '.kayal/data/snapshots';
 export const TRASH_DIRECTORY = '.kayal/trash';
+/** In the directory of an entry of the trash. */
+export const TRASH_DATA = 'data';
+export const TRASH_RECORD = 'record.json';
 export const ARCHIVE_DIRECTORY = '.kayal/archive';
 export const REQUESTS_DIRECTORY = '.kayal/requests';
 export const LEASES_DIRECTORY = '.kayal/leases';

@@ -18,7 +18,7 @@ import { Lease } from '../pool/lease.js';
 import { loadCatalog } from './load.js';
 import { checkPool, preparePool } from '../pool/prepare-pool.js';
 import { Purge } from './purge.js';
-import { emptyFence, finishUnfinished } from '../life/recover.js';
+import { emptyFence, trashForgottenCopies, finishUnfinished } from '../life/recover.js';
 import type { Session } from '../pool/session.js';
 import { SnapshotCatalog } from '../records/snapshot-catalog.js';
 import { UsageSampler } from './usage-sampler.js';
@@ -256,6 +256,7 @@ export class ControlledPool {
       lease.onLost(fail);
       await emptyFence(session);
       await loadCatalog({ tree, catalog, snapshots, capacity, mechanism, log });
+      await trashForgottenCopies(session);
       await capacity.refresh();
       this.#seenCatalog = catalog;
       this.#seenSnapshots = snapshots;

@@ -5,8 +5,13 @@ import type { Tree } from '../../linux/tree.js';
 import type { QuotaMechanism } from '../../quota/mechanism.js';
 import type { Capacity } from '../pool/capacity.js';
 import type { Catalog, TrashEntry } from '../records/catalog.js';
-import { TRASH_RECORD } from '../life/delete.js';
-import { RECORDS_DIRECTORY, SNAPSHOTS_DIRECTORY, TRASH_DIRECTORY, defaultDataPath } from '../records/layout.js';
+import {
+  RECORDS_DIRECTORY,
+  SNAPSHOTS_DIRECTORY,
+  TRASH_DIRECTORY,
+  TRASH_RECORD,
+  defaultDataPath,
+} from '../records/layout.js';
 import { DamagedRecord, parseRecord } from '../records/record.js';
 import type { SnapshotCatalog } from '../records/snapshot-catalog.js';
 import { DamagedSnapshot, parseSnapshot } from '../records/snapshot-record.js';

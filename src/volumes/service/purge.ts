@@ -2,8 +2,7 @@ import { KayalError, messageOf } from '../../base/errors.js';
 import { Limiter } from '../../base/limiter.js';
 import type { Tree } from '../../linux/tree.js';
 import type { TrashEntry } from '../records/catalog.js';
-import { TRASH_DATA, TRASH_RECORD } from '../life/delete.js';
-import { TRASH_DIRECTORY } from '../records/layout.js';
+import { TRASH_DATA, TRASH_DIRECTORY, TRASH_RECORD } from '../records/layout.js';
 import { change, type Session } from '../pool/session.js';
 
 /** Volumes purged at a time; each works in slices, so that calls on volumes get their turn. */
