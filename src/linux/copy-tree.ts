@@ -138,8 +138,12 @@ class TreeCopy {
     const place = this.#place;
     switch (work.kind) {
       case 'directories': {
-        const args = [place, work.directories, SLICE] as const;
-        const slice = await target.tree.callWith(source.tree, 'copyDirectories', [...args], LISTING);
+        const slice = await target.tree.callWith(
+          source.tree,
+          'copyDirectories',
+          [place, work.directories, SLICE],
+          LISTING,
+        );
         this.#take(slice, undefined);
         break;
       }

@@ -44,12 +44,36 @@ export function directoryBuffer(): Buffer {
   return Buffer.allocUnsafeSlow(32 * 1024);
 }
 
+/** How many names of a large directory go into one piece of work. */
+const PIECE = 512;
+
+/**
+ * A name that keeps beyond the reader's buffer, one byte per character (latin1): names need not be UTF-8. What is left of a
+ * directory is kept by its names, as each brick of a replicated pool lists in an order of its own, and an offset (d_off) of
+ * one means something else to another one.
+ */
+export function nameOf({ bytes }: DirectoryEntry): string {
+  return Buffer.from(bytes.subarray(0, -1)).toString('latin1');
+}
+
+/** The entry of a name of `nameOf`; nobody has asked for its type. */
+export function namedEntry(name: string): DirectoryEntry {
+  return { bytes: Buffer.from(`${name}\0`, 'latin1'), type: undefined };
+}
+
+/** Names in pieces of work. */
+export function pieces(names: readonly string[]): string[][] {
+  return Array.from({ length: Math.ceil(names.length / PIECE) }, (_, index) =>
+    names.slice(index * PIECE, (index + 1) * PIECE),
+  );
+}
+
 /** The type of an entry, asked for where the directory does not tell it. */
-export function typeOf(directory: number, entry: Pick<DirectoryEntry, 'bytes' | 'type'>, about: About): EntryType {
+export function typeOf(directory: number, entry: DirectoryEntry, about: About): EntryType {
   return entry.type ?? statusOfName(directory, entry.bytes, about).type;
 }
 
 /** The name as text; bytes that are not UTF-8 become U+FFFD, so that such a name finds nothing when it is used. */
-export function textOf(entry: Pick<DirectoryEntry, 'bytes'>): string {
+export function textOf(entry: DirectoryEntry): string {
   return Buffer.from(entry.bytes.buffer, entry.bytes.byteOffset, entry.bytes.length - 1).toString('utf8');
 }

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { brickClientVolfiles, clientVolfile, controlVolfile } from './client.js';
-import type { PoolLayout } from './layout.js';
 import { parseVolfile } from './parse.js';
 import type { VolfileVolume } from './parse.js';
 import { quotadVolfile } from './quotad.js';
@@ -48,13 +47,14 @@ describe('client volfile', () => {
     expect(byType(volumes, 'cluster/replicate')[0]?.options).not.toHaveProperty('iam-self-heal-daemon');
   });
 
-  it('heals what a brick did while it was behind: quota gluster can do so without a rename only', () => {
-    const optionsOf = (quota: PoolLayout['quota']): Readonly<Record<string, string>> | undefined => {
-      const layout = testLayout([testGroup('replicate', 3)], { quota });
-      return byType(parseVolfile(clientVolfile(layout)), 'cluster/replicate')[0]?.options;
-    };
-    expect(optionsOf('gluster')).toMatchObject({ 'use-anonymous-inode': 'no', 'favorite-child-policy': 'majority' });
-    expect(optionsOf('none')).toMatchObject({ 'use-anonymous-inode': 'yes', 'favorite-child-policy': 'majority' });
+  it('heals what a brick did while it was behind; only quotad believes one brick alone', () => {
+    const layout = testLayout([testGroup('replicate', 3)], { quota: 'gluster' });
+    const optionsOf = (volfile: string): Readonly<Record<string, string>> | undefined =>
+      byType(parseVolfile(volfile), 'cluster/replicate')[0]?.options;
+    const heals = { 'use-anonymous-inode': 'yes', 'favorite-child-policy': 'majority' };
+    expect(optionsOf(clientVolfile(layout))).toMatchObject({ ...heals, 'quorum-type': 'auto' });
+    expect(optionsOf(selfHealVolfile(layout))).toMatchObject({ ...heals, 'quorum-type': 'auto' });
+    expect(optionsOf(quotadVolfile(layout))).toMatchObject({ 'quorum-type': 'none' });
   });
 
   it('of an arbiter group says so', () => {

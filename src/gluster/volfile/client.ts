@@ -5,7 +5,7 @@ import type { PoolLayout } from './layout.js';
 /** The graph up to the whole pool; distribution is there for one group too, so that a second one can be added later. */
 function wholePool(graph: VolfileGraph, layout: PoolLayout): string {
   addConnections(graph, layout);
-  const groups = addGroups(graph, layout, { selfHealDaemon: false });
+  const groups = addGroups(graph, layout, { role: 'client' });
   const pool = graph.add({ name: `${layout.pool}-dht`, type: 'cluster/distribute', subvolumes: groups });
   return graph.add({
     name: `${layout.pool}-utime`,

@@ -53,9 +53,9 @@ export function addConnection(graph: VolfileGraph, layout: PoolLayout, index: nu
   });
 }
 
+/** What a graph is for, by which it differs in a few options of these translators. */
 interface GroupOptions {
-  /** The self-heal daemon's graph differs from the clients' in a few options of these translators. */
-  readonly selfHealDaemon: boolean;
+  readonly role: 'client' | 'self-heal' | 'quotad';
 }
 
 function replicateOptions(
@@ -67,17 +67,19 @@ function replicateOptions(
   return {
     'afr-pending-xattr': names.join(','),
     'volume-id': layout.volumeId,
-    'quorum-type': 'auto',
+    // quotad only reads, and must tell what one brick alone has: to heal a rename or a deletion, a brick that was away first
+    // moves the directory aside, and its features/quota asks how large that is. A quotad that finds no quorum is taken for one
+    // that is away: features/quota tries for 60 s, with the parent directory locked on all bricks (gluster/glusterfs#3921).
+    'quorum-type': options.role === 'quotad' ? 'none' : 'auto',
     'granular-entry-heal': 'on',
-    // A healer moves directories that are gone elsewhere into one of its own first, to keep what may still be of use. Below it
-    // features/quota asks quotad for their size, which no other brick has, and takes that for a quotad that is away: it tries
-    // for 60 s, with the parent directory locked on all bricks, and the directory is never healed (gluster/glusterfs#3921).
-    'use-anonymous-inode': layout.quota === 'gluster' ? 'no' : 'yes',
+    // Without it a directory that was moved while a brick was away is made there anew, and nothing says that it is empty
+    // (afr_selfheal_recreate_entry).
+    'use-anonymous-inode': 'yes',
     // A brick that is back, and not healed yet, takes part in renames: of a name that was replaced while it was away it moves
     // the old file, to where nothing says that it is wrong. What most bricks have is what the writer was told.
     'favorite-child-policy': 'majority',
     ...(group.kind === 'arbiter' ? { 'arbiter-count': 1 } : {}),
-    ...(options.selfHealDaemon
+    ...(options.role === 'self-heal'
       ? {
           'iam-self-heal-daemon': 'on',
           'self-heal-daemon': 'on',
@@ -100,7 +102,7 @@ function disperseOptions(group: BrickGroup, options: GroupOptions): Record<strin
   }
   return {
     redundancy,
-    ...(options.selfHealDaemon
+    ...(options.role === 'self-heal'
       ? { 'self-heal-daemon': 'on', 'iam-self-heal-daemon': 'yes', 'heal-timeout': HEAL_TIMEOUT_SECONDS }
       : {}),
   };

@@ -6,7 +6,7 @@ import type { PoolLayout } from './layout.js';
 export function quotadVolfile(layout: PoolLayout): string {
   const graph = new VolfileGraph();
   addConnections(graph, layout);
-  const groups = addGroups(graph, layout, { selfHealDaemon: false });
+  const groups = addGroups(graph, layout, { role: 'quotad' });
   const pool = graph.add({ name: `${layout.pool}-dht`, type: 'cluster/distribute', subvolumes: groups });
   graph.add({
     name: `${layout.pool}-quotad`,

@@ -11,7 +11,7 @@ export function needsSelfHeal(layout: PoolLayout): boolean {
 export function selfHealVolfile(layout: PoolLayout): string {
   const graph = new VolfileGraph();
   addConnections(graph, layout);
-  const groups = addGroups(graph, layout, { selfHealDaemon: true });
+  const groups = addGroups(graph, layout, { role: 'self-heal' });
   graph.add({
     name: `${layout.pool}-top`,
     type: 'debug/io-stats',

@@ -1,5 +1,14 @@
 import { SystemError } from '../../base/errors.js';
-import { directoryBuffer, readEntries, textOf, typeOf, type DirectoryEntry } from '../directory-reader.js';
+import {
+  directoryBuffer,
+  namedEntry,
+  nameOf,
+  pieces,
+  readEntries,
+  textOf,
+  typeOf,
+  type DirectoryEntry,
+} from '../directory-reader.js';
 import { DIRECTORY, DIRECTORY_PATH, openBeneathBytes, openName, withFd } from '../handles.js';
 import { fullStatusOf, statusOf } from '../stat.js';
 import { sys } from '../sys.js';
@@ -10,8 +19,6 @@ import { unlessGone, unlessThere } from './copy-races.js';
 import { BLOCK, type CopyRun } from './copy-run.js';
 import { copySpecial } from './copy-special.js';
 import type { DirectoryWork } from './copy-work.js';
-
-type FoundEntry = Pick<DirectoryEntry, 'bytes' | 'type'>;
 
 /** A directory of the source, and the one that is to be its copy. */
 interface OpenDirectories {
@@ -38,9 +45,6 @@ export function copyEntries(run: CopyRun, work: readonly DirectoryWork[]): void 
   }
 }
 
-/** How many names go into one piece of work. */
-const NAMES = 512;
-
 /**
  * A directory gets its attributes when all its entries are made, or some of them when it is copied in pieces: files that are
  * copied later have their entry by then, and what adds names later (hard links) puts its times right again.
@@ -50,7 +54,7 @@ function copyDirectory(run: CopyRun, open: OpenDirectories, { path, names }: Dir
   const entries = names === undefined ? readEntries(open.source, directoryBuffer(), about) : names.map(namedEntry);
   const left: string[] = [];
   for (const entry of entries) {
-    const name = Buffer.from(entry.bytes.subarray(0, -1)).toString('latin1');
+    const name = nameOf(entry);
     if (run.slice.exhausted) {
       left.push(name);
       continue;
@@ -63,16 +67,18 @@ function copyDirectory(run: CopyRun, open: OpenDirectories, { path, names }: Dir
     });
     if (copied !== true) assertGone(run, entryPath);
   }
-  for (let at = 0; at < left.length; at += NAMES) run.directories.push({ path, names: left.slice(at, at + NAMES) });
+  for (const piece of pieces(left)) run.directories.push({ path, names: piece });
   const lost = copyAttributes(open.source, open.target, fullStatusOf(open.source, about), about);
   if (names === undefined) run.lost += lost;
 }
 
-function namedEntry(name: string): FoundEntry {
-  return { bytes: Buffer.from(`${name}\0`, 'latin1'), type: undefined };
-}
-
-function copyEntry(run: CopyRun, open: OpenDirectories, entry: FoundEntry, path: string, about: () => string): void {
+function copyEntry(
+  run: CopyRun,
+  open: OpenDirectories,
+  entry: DirectoryEntry,
+  path: string,
+  about: () => string,
+): void {
   const type = typeOf(open.source, entry, about);
   run.entries++;
   if (type === 'file') copyFoundFile(run, open, { name: entry.bytes, path }, about);
@@ -83,7 +89,7 @@ function copyEntry(run: CopyRun, open: OpenDirectories, entry: FoundEntry, path:
 function makeDirectory(
   run: CopyRun,
   open: OpenDirectories,
-  entry: FoundEntry,
+  entry: DirectoryEntry,
   path: string,
   about: () => string,
 ): void {

@@ -1,6 +1,14 @@
 import type { About } from '../ffi.js';
 import { SystemError } from '../../base/errors.js';
-import { directoryBuffer, readEntries, typeOf, type DirectoryEntry } from '../directory-reader.js';
+import {
+  directoryBuffer,
+  namedEntry,
+  nameOf,
+  pieces,
+  readEntries,
+  typeOf,
+  type DirectoryEntry,
+} from '../directory-reader.js';
 import { DIRECTORY, openBeneathBytes, withFd } from '../handles.js';
 import { Slice, type Budget } from '../slices.js';
 import { statusOf, type EntryType } from '../stat.js';
@@ -8,28 +16,21 @@ import { statusOf, type EntryType } from '../stat.js';
 /** A directory that is still to be read, or some of its entries. One byte per character (latin1): names need not be UTF-8. */
 export interface WalkDirectory {
   readonly path: string;
-  /**
-   * Names that are left; absent: all that it has. A directory is read through one descriptor: each brick of a replicated
-   * pool has an order of its own, so that an offset (d_off) of one means something else to another one.
-   */
+  /** Names that are left; absent: all that it has. */
   readonly names?: readonly string[] | undefined;
 }
 
 /** Where a walk through a tree stands: what is still to be read, the last one next. It holds no descriptor. */
 export type WalkPosition = readonly WalkDirectory[];
 
-type FoundEntry = Pick<DirectoryEntry, 'bytes' | 'type'>;
-
 export interface WalkVisitor {
   /** Called once for each directory, before its entries. */
   directory(fd: number, about: About): void;
   /** Called for each entry that is not a directory. */
-  entry(directory: number, entry: FoundEntry, type: EntryType, about: About): void;
+  entry(directory: number, entry: DirectoryEntry, type: EntryType, about: About): void;
 }
 
 const SEPARATOR = '/';
-/** How many names of a large directory go into one piece. */
-const NAMES = 512;
 
 function isGone(error: unknown): boolean {
   // EXDEV: another filesystem is mounted there. ENAMETOOLONG: deeper than a path can say.
@@ -46,10 +47,6 @@ function unlessGone<T>(work: () => T): T | undefined {
   }
 }
 
-function namedEntry(name: string): FoundEntry {
-  return { bytes: Buffer.from(`${name}\0`, 'latin1'), type: undefined };
-}
-
 /** Visits the entries of one directory until the slice is over; its sub-directories and what is left of it go to `found`. */
 function readDirectory(
   fd: number,
@@ -62,7 +59,7 @@ function readDirectory(
   const left: string[] = [];
   let isFirst = true;
   for (const entry of names?.map(namedEntry) ?? readEntries(fd, directoryBuffer(), about)) {
-    const name = Buffer.from(entry.bytes.subarray(0, -1)).toString('latin1');
+    const name = nameOf(entry);
     // One at least, or a small slice would come no further.
     if (!isFirst && walk.slice.exhausted) {
       left.push(name);
@@ -76,7 +73,7 @@ function readDirectory(
       else walk.visitor.entry(fd, entry, type, about);
     });
   }
-  for (let at = 0; at < left.length; at += NAMES) walk.found.push({ path, names: left.slice(at, at + NAMES) });
+  for (const piece of pieces(left)) walk.found.push({ path, names: piece });
 }
 
 /**
