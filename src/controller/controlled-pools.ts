@@ -1,4 +1,5 @@
 import type { Logger } from '../base/logger.js';
+import { HalfRenames } from '../linux/half-renames.js';
 import { BrickLinks, type BrickPlaces } from '../linux/brick-links.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import type { ProcessIdentity } from '../linux/process-info.js';
@@ -87,12 +88,14 @@ export class ControlledPools {
     const poolLog = log.child({ pool: config.name });
     const bricks =
       config.type === 'managed' && bricksOf !== undefined
-        ? new BrickLinks({ pool: config.name, io, log: poolLog, places: () => bricksOf(config.name) })
+        ? { pool: config.name, io, log: poolLog, places: () => bricksOf(config.name) }
         : undefined;
-    if (bricks !== undefined) this.#bricks.set(config.name, bricks);
+    const links = bricks && new BrickLinks(bricks);
+    if (links !== undefined) this.#bricks.set(config.name, links);
     const pool = new ControlledPool({
       config,
-      bricks,
+      bricks: links,
+      halfRenames: bricks && new HalfRenames(bricks),
       installation,
       node,
       self,

@@ -174,19 +174,16 @@ export class ManagedPool {
     });
   }
 
-  /**
-   * What connections to each brick by itself are made from.
-   * @throws KayalError UNAVAILABLE while a brick is away
-   */
+  /** What connections to each brick by itself are made from. */
   brickPlaces(): BrickPlaces {
     const bricks = this.bricks();
     const away = bricks.find(({ up }) => !up);
-    if (away !== undefined) throw unavailable(`brick ${away.path} is away: ${away.reason ?? 'it does not listen'}`);
     const { directory } = this.#parts.options;
     return {
       bricks: bricks.map(({ path }) => path),
       volfiles: bricks.map((_, index) => brickClientPath(directory, index)),
       logFile: join(poolPaths(directory).logs, 'brick-clients.log'),
+      away: away && `brick ${away.path} is away: ${away.reason ?? 'it does not listen'}`,
     };
   }
 

@@ -1,4 +1,4 @@
-import { messageOf, SystemError } from '../base/errors.js';
+import { messageOf, SystemError, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import type { Connection } from './gfapi.js';
 import type { IoWorkers } from './io-workers.js';
@@ -9,7 +9,7 @@ export interface BrickLinksOptions {
   readonly pool: string;
   readonly io: IoWorkers;
   readonly log: Logger;
-  /** What they are made from; rejects while a brick is away. */
+  /** What they are made from. */
   readonly places: () => Promise<BrickPlaces>;
 }
 
@@ -19,6 +19,8 @@ export interface BrickPlaces {
   /** A volfile for each brick: its client and nothing else. */
   readonly volfiles: readonly string[];
   readonly logFile: string;
+  /** Which brick is away, and why; absent: none. */
+  readonly away?: string | undefined;
 }
 
 /**
@@ -41,6 +43,7 @@ export class BrickLinks {
   async get(): Promise<readonly BrickLink[] | undefined> {
     try {
       const places = await this.#options.places();
+      if (places.away !== undefined) throw unavailable(places.away);
       this.#links ??= this.#make(places);
       const links = await this.#links;
       if (links !== undefined) this.#said = undefined;

@@ -28,6 +28,7 @@ interface Functions {
   readonly fgetxattr: Native;
   readonly flistxattr: Native;
   readonly copyFileRange: Native;
+  readonly rename: Native;
 }
 
 let functions: Functions | undefined;
@@ -55,6 +56,7 @@ function native(): Functions {
       'long glfs_copy_file_range(uint64_t from, void *from_offset, uint64_t to, void *to_offset, size_t size, ' +
         'unsigned int flags, void *status, void *before, void *after)',
     ),
+    rename: from('int glfs_rename(uint64_t fs, const char *from, const char *to)'),
   };
   return functions;
 }
@@ -119,6 +121,11 @@ export function openById(connection: bigint, gfid: Uint8Array, flags: number, ab
 
 export function close(file: bigint): void {
   native().close(file);
+}
+
+/** rename(2) on one brick. Paths begin with `/`, the root of the pool. */
+export function rename(connection: bigint, from: string, to: string): void {
+  checked('glfs_rename', from, native().rename(connection, from, to));
 }
 
 /** In bytes. */

@@ -3,7 +3,7 @@
  * that stays open between two of them is only ever the root of a tree, its first parameter.
  */
 import { getXattr, removeXattr, setOwnerAndMode, setXattr } from './operations/attributes.js';
-import { connectBrick, disconnectBrick, hasReflink } from './operations/brick-connections.js';
+import { connectBrick, disconnectBrick, hasReflink, renameOnBrick } from './operations/brick-connections.js';
 import { copyDirectories, copyFile, copyLinks, shareFile, syncFilesystem } from './operations/copy.js';
 import {
   bindDevice,
@@ -85,6 +85,7 @@ export const operations = {
   removeTargetFile,
   removeXattr,
   rename,
+  renameOnBrick,
   replaceFile,
   replaceMounts,
   rmdir,

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { aborted, failedPrecondition, isErrno, KayalError } from '../base/errors.js';
+import { failedPrecondition, isErrno, KayalError } from '../base/errors.js';
 import { GiB, MiB } from '../base/units.js';
 import type { Tree } from '../linux/tree.js';
 import {
@@ -29,9 +28,6 @@ const SOFT_PERCENT: Readonly<Record<GlusterMechanismOptions['profile'], SoftPerc
   exact: -1,
   'large-volumes': 50,
 };
-
-const COUNTED_WITHIN_MS = 20_000;
-const COUNTED_POLL_MS = 10;
 
 const UNREACHABLE_INODES = 1n << 62n;
 
@@ -116,31 +112,6 @@ export class GlusterMechanism implements QuotaMechanism {
       return decodeLimit(await this.#tree.getXattr(path, OBJECTS_XATTR)) ?? 0n;
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return 0n;
-      throw error;
-    }
-  }
-
-  /**
-   * Before it renames a directory, features/quota of each brick asks quotad for its size, and answers EINVAL while marker has
-   * none yet for one that was just made (quota_rename_get_size_cbk). Bricks ask one after the other: when the first gets no
-   * answer and the last one does, the directory is renamed on some of them only, which nothing heals without a loss.
-   */
-  async movable(path: string): Promise<void> {
-    const until = performance.now() + COUNTED_WITHIN_MS;
-    for (;;) {
-      if ((await this.#tree.stat(path))?.type !== 'directory' || (await this.#isCounted(path))) return;
-      if (performance.now() > until) {
-        throw aborted(`GlusterFS has not counted the directory ${path} yet, which is to be moved; retry`);
-      }
-      await sleep(COUNTED_POLL_MS);
-    }
-  }
-
-  async #isCounted(path: string): Promise<boolean> {
-    try {
-      return (await this.#tree.getXattr(path, SIZE_XATTR)) !== undefined;
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return false;
       throw error;
     }
   }

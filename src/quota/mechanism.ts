@@ -45,11 +45,6 @@ export interface QuotaMechanism {
   get(target: LimitTarget): Promise<bigint | undefined>;
   /** Takes the limit away once the data is gone (frees the project id); OK when there is none. */
   clear(target: LimitTarget): Promise<void>;
-  /**
-   * Waits until a directory can be moved, or does nothing for anything else; absent: it always can be.
-   * @throws KayalError ABORTED when that takes too long
-   */
-  movable?(path: string): Promise<void>;
   /** Absent: the mechanism limits space alone. */
   readonly inodes?: InodeLimits | undefined;
   /** Lets go of what it keeps open of its own; absent: nothing. Called once, by whoever had it made, after its last use. */

@@ -53,7 +53,7 @@ async function stagedCopy(): Promise<string | undefined> {
   for (const fence of await readdir(join(brick, leases))) {
     if (!/^controller\.\d+$/.test(fence)) continue;
     const copy = (await readdir(join(brick, leases, fence))).find((name) => name.startsWith('copy~snapshot~snap~'));
-    if (copy !== undefined) return join(leases, fence, copy, 'data');
+    if (copy !== undefined) return join(leases, fence, copy);
   }
   return undefined;
 }

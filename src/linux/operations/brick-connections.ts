@@ -36,3 +36,8 @@ export function connectBrick(volfile: string, logFile: string): gfapi.Connection
 export function disconnectBrick(connection: bigint): void {
   gfapi.disconnect(connection);
 }
+
+/** rename(2) on one brick, which takes none back that others did. */
+export function renameOnBrick(connection: bigint, from: string, to: string): void {
+  gfapi.rename(connection, from, to);
+}

@@ -1,19 +1,23 @@
 /*
- * A copy is made in a directory of its own inside the lease's, and gets its place by one rename when it is complete. So a
- * former holder of the lease that wakes up in the middle of a slice writes into what has become trash, and what is in a
- * volume's or a snapshot's place is always whole. A copy that was cut off is thrown away and begun again; one that has its
- * place and no record that says so is counted and kept.
+ * A copy is made inside the lease's directory, and gets its place by one rename when it is complete. So a former holder of
+ * the lease that wakes up in the middle of a slice writes into what has become trash, and what is in a volume's or a
+ * snapshot's place is always whole. A copy that was cut off is thrown away and begun again; one that has its place and no
+ * record that says so is counted and kept.
+ *
+ * The lease's directory itself is where it comes from: a brick that does not take part in the rename (away, or refusing it) is
+ * healed by what the other bricks have noted of both directories, so both have to stay.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KayalError, aborted, exhausted, failedPrecondition, isErrno, messageOf } from '../../base/errors.js';
 import { formatBytes } from '../../base/units.js';
+import type { Entry } from '../../linux/tree.js';
 import { copyTree, isHopeless, type CopyProgress } from '../../linux/copy-tree.js';
 import type { JobControl } from '../pool/content-jobs.js';
 import type { ContentSource } from '../pool/content-source.js';
-import { TRASH_DATA, TRASH_DIRECTORY } from '../records/layout.js';
+import { TRASH_DIRECTORY } from '../records/layout.js';
 import { isImage } from '../requests/volume-shape.js';
-import { change, move, type Session } from '../pool/session.js';
+import { change, move, undoHalfRename, type Session } from '../pool/session.js';
 
 /** `~` is in no id, so that this is nobody's deletion. */
 const PREFIX = 'copy~';
@@ -48,9 +52,7 @@ export interface CopyWish extends CopyOwner {
 }
 
 export interface StagedCopy {
-  /** The directory in the lease's directory. */
-  readonly name: string;
-  /** The content in it, relative to the root of the pool. */
+  /** Relative to the root of the pool. */
   readonly path: string;
   readonly progress: CopyProgress;
 }
@@ -103,12 +105,8 @@ export async function copyToStaging(session: Session, wish: CopyWish, control: J
   await remainsPurged(session, prefixOf(wish), control);
   const source = await session.openSource(wish.source);
   const name = newName(wish);
-  const directory = `${session.lease.directory}/${name}`;
-  const path = `${directory}/${TRASH_DATA}`;
-  await change(session, async () => {
-    await session.tree.mkdir(directory, 0o700);
-    await session.tree.mkdir(path, 0o700);
-  });
+  const path = `${session.lease.directory}/${name}`;
+  await change(session, () => session.tree.mkdir(path, 0o700));
   try {
     await wish.prepare?.(path);
     let recordedAt = performance.now();
@@ -136,7 +134,7 @@ export async function copyToStaging(session: Session, wish: CopyWish, control: J
     const still = await session.openSource(wish.source);
     if (still.path !== source.path) throw aborted(`${wish.source.kind} ${wish.source.handle} was moved meanwhile`);
     logResult(session, wish, progress, performance.now() - started);
-    return { name, path, progress };
+    return { path, progress };
   } catch (error) {
     await abandon(session, () => trashCopy(session, name));
     throw explain(error, wish);
@@ -191,16 +189,25 @@ export async function clearAttempts(session: Session, owner: CopyOwner, path: st
   const { tree, lease } = session;
   for (const { name } of (await tree.list(lease.directory)) ?? []) {
     if (!name.startsWith(prefixOf(owner))) continue;
-    const staged = await tree.stat(`${lease.directory}/${name}/${TRASH_DATA}`);
-    const placed = staged && (await tree.stat(path));
+    const staged = await tree.stat(`${lease.directory}/${name}`);
+    const placed = staged && (await statUndone(session, `${lease.directory}/${name}`, path));
     if (staged !== undefined && placed?.ino === staged.ino) {
       session.log.warn({ [owner.kind]: owner.id }, 'a copy has got its place on some bricks only: it is made again');
       const other = newName(owner);
-      await change(session, () => tree.mkdir(`${lease.directory}/${other}`, 0o700));
-      await move(session, path, `${lease.directory}/${other}/${TRASH_DATA}`);
+      await move(session, path, `${lease.directory}/${other}`);
       await trashCopy(session, other);
     }
     await trashCopy(session, name);
+  }
+}
+
+/** What is at the place of a copy that is still where it was made: GlusterFS may not be able to tell. */
+async function statUndone(session: Session, from: string, to: string): Promise<Entry | undefined> {
+  try {
+    return await session.tree.stat(to);
+  } catch (error) {
+    if (!isErrno(error, 'ENOTCONN', 'EIO') || !(await undoHalfRename(session, from, to))) throw error;
+    return session.tree.stat(to);
   }
 }
 
@@ -218,9 +225,8 @@ export async function placeCopy(
   path: string,
   finish: () => Promise<void>,
 ): Promise<void> {
-  if (!(await move(session, staged.path, path))) throw aborted(`the copy ${staged.name} is gone; retry`);
-  const directory = `${session.lease.directory}/${staged.name}`;
-  await Promise.all([finish(), change(session, () => session.tree.rmdir(directory))]);
+  if (!(await move(session, staged.path, path))) throw aborted(`the copy ${staged.path} is gone; retry`);
+  await finish();
 }
 
 /** Runs what gives a copy its place; when that fails, nothing of the copy is left. */

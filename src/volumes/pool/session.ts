@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KayalError, SystemError, isErrno } from '../../base/errors.js';
+import { KayalError, SystemError, isErrno, messageOf } from '../../base/errors.js';
 import type { KeyLock } from '../../base/key-lock.js';
 import type { Logger } from '../../base/logger.js';
 import type { BrickLinks } from '../../linux/brick-links.js';
+import type { HalfRenames } from '../../linux/half-renames.js';
 import type { Tree } from '../../linux/tree.js';
 import type { PoolFile } from '../../pools/pool-file.js';
 import type { PoolConfig } from '../../pools/types.js';
@@ -27,6 +28,8 @@ export interface Session {
   readonly mechanism: QuotaMechanism;
   /** Where files can share blocks on the bricks and the mechanism counts that; absent: content is copied. */
   readonly bricks?: BrickLinks | undefined;
+  /** Where the pool's bricks are this process's. */
+  readonly halfRenames?: HalfRenames | undefined;
   readonly lease: Lease;
   readonly catalog: Catalog;
   readonly snapshots: SnapshotCatalog;
@@ -66,17 +69,34 @@ export async function change<T>(session: Session, work: () => Promise<T>): Promi
 /** Pauses before a rename is tried again, in ms. */
 const RENAME_PAUSES: readonly number[] = [5, 20, 50, 100, 200, 400, 800, 1_600];
 
-/** See GlusterMechanism.movable: that a brick has counted a directory does not tell that quotad sees it at once. */
-async function renameOnceCounted(tree: Tree, from: string, to: string): Promise<boolean> {
+/**
+ * Before it renames a directory, features/quota of each brick asks quotad for its size, which quotad reads on one of them. While
+ * just that one renames it, no size is found, and the others answer EINVAL (quota_rename_get_size_cbk; some in a thousand).
+ * One brick that did not rename is healed. When most did not, what the others did is taken back, and it is tried again. Kayal's
+ * own paths give no other reason for EINVAL.
+ */
+async function renameOnAll(session: Session, from: string, to: string): Promise<boolean> {
   for (const pause of RENAME_PAUSES) {
     try {
-      return await tree.rename(from, to);
+      return await session.tree.rename(from, to);
     } catch (error) {
-      if (!isErrno(error, 'EINVAL')) throw error;
+      const isRefused = isErrno(error, 'EINVAL');
+      if (!isRefused && !isErrno(error, 'ENOTCONN')) throw error;
+      if (!(await undoHalfRename(session, from, to)) && !isRefused) throw error;
     }
     await sleep(pause);
   }
-  return tree.rename(from, to);
+  return session.tree.rename(from, to);
+}
+
+/** @returns whether something was taken back; see HalfRenames */
+export async function undoHalfRename(session: Session, from: string, to: string): Promise<boolean> {
+  try {
+    return (await session.halfRenames?.undo(from, to)) ?? false;
+  } catch (error) {
+    session.log.warn({ from, to, error: messageOf(error) }, 'a rename on some bricks only is not taken back');
+    return false;
+  }
 }
 
 /**
@@ -84,10 +104,8 @@ async function renameOnceCounted(tree: Tree, from: string, to: string): Promise<
  * @returns false when `from` does not exist
  */
 export async function move(session: Session, from: string, to: string): Promise<boolean> {
-  session.lease.assertHeld();
-  await session.mechanism.movable?.(from);
   return change(session, async () => {
-    if (await renameOnceCounted(session.tree, from, to)) return true;
+    if (await renameOnAll(session, from, to)) return true;
     // ENOENT may also mean that the lease's directory is gone: then nothing is known about `from`.
     if ((await session.tree.stat(session.lease.directory)) === undefined) {
       throw new SystemError('ESTALE', 'rename', session.lease.directory);

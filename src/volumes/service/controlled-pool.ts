@@ -4,6 +4,7 @@ import { KeyLock } from '../../base/key-lock.js';
 import type { Logger } from '../../base/logger.js';
 import type { ProcessIdentity } from '../../linux/process-info.js';
 import type { BrickLinks } from '../../linux/brick-links.js';
+import type { HalfRenames } from '../../linux/half-renames.js';
 import type { Tree } from '../../linux/tree.js';
 import type { PoolConfig } from '../../pools/types.js';
 import type { MechanismName, QuotaMechanism } from '../../quota/mechanism.js';
@@ -45,6 +46,7 @@ export interface ControlledPoolOptions {
   readonly mechanismFor: (tree: Tree, recorded: MechanismName | undefined) => Promise<QuotaMechanism>;
   /** Connections to the bricks, where they are on this machine. */
   readonly bricks?: BrickLinks | undefined;
+  readonly halfRenames?: HalfRenames | undefined;
   /** Finds what a copy is made from, in whichever pool. */
   readonly openSource: (source: ContentSource) => Promise<OpenSource>;
   /** Told of every opening; must not throw. */
@@ -242,6 +244,7 @@ export class ControlledPool {
         background,
         mechanism,
         bricks: countsSharedBlocks(mechanism.name) ? this.#options.bricks : undefined,
+        halfRenames: this.#options.halfRenames,
         lease,
         catalog,
         snapshots,

@@ -15,6 +15,7 @@ import {
 import { DamagedRecord, parseRecord } from '../records/record.js';
 import type { SnapshotCatalog } from '../records/snapshot-catalog.js';
 import { DamagedSnapshot, parseSnapshot } from '../records/snapshot-record.js';
+import { copyOwner } from '../life/content-copy.js';
 import { observeSnapshot } from '../life/snapshots.js';
 
 const MAX_RECORD_BYTES = 64 * 1024;
@@ -94,6 +95,11 @@ async function putDamaged({ catalog, mechanism, log }: LoadOptions, error: Damag
 async function loadTrash({ tree, catalog, log }: LoadOptions): Promise<void> {
   for (const { name, type } of (await tree.list(TRASH_DIRECTORY)) ?? []) {
     if (type !== 'directory') continue;
+    if (copyOwner(name) !== undefined) {
+      // What is in it is a tenant's; its space is promised by the record that it was made for.
+      catalog.putTrash({ name, limitBytes: 0n });
+      continue;
+    }
     const files = await tree.readFiles(`${TRASH_DIRECTORY}/${name}`, MAX_RECORD_BYTES);
     const data = files.find((file) => file.name === TRASH_RECORD)?.data;
     try {

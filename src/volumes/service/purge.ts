@@ -2,6 +2,7 @@ import { KayalError, messageOf } from '../../base/errors.js';
 import { Limiter } from '../../base/limiter.js';
 import type { Tree } from '../../linux/tree.js';
 import type { TrashEntry } from '../records/catalog.js';
+import { copyOwner } from '../life/content-copy.js';
 import { TRASH_DATA, TRASH_DIRECTORY, TRASH_RECORD } from '../records/layout.js';
 import { change, type Session } from '../pool/session.js';
 
@@ -43,12 +44,9 @@ export class Purge {
     const path = `${TRASH_DIRECTORY}/${entry.name}`;
     try {
       const started = performance.now();
-      await tree.removeTree(`${path}/${TRASH_DATA}`);
-      await this.#session.mechanism.clear({ path: `${path}/${TRASH_DATA}`, projectId: entry.projectId });
-      await change(this.#session, async () => {
-        await tree.unlink(`${path}/${TRASH_RECORD}`);
-        await tree.rmdir(path);
-      });
+      // A copy that nobody needs has neither record nor promise.
+      if (copyOwner(entry.name) === undefined) await this.#purgeDeleted(path, entry);
+      else await tree.removeTree(path);
       this.#session.capacity.observeVolume(entry.name, 0n);
       this.#session.catalog.removeTrash(entry.name);
       log.info({ entry: entry.name, ms: Math.round(performance.now() - started) }, 'purged');
@@ -58,6 +56,16 @@ export class Purge {
       log[quiet ? 'info' : 'warn']({ entry: entry.name, error: messageOf(error) }, 'not purged yet');
       this.#retryLater();
     }
+  }
+
+  async #purgeDeleted(path: string, { projectId }: TrashEntry): Promise<void> {
+    const data = `${path}/${TRASH_DATA}`;
+    await this.#tree.removeTree(data);
+    await this.#session.mechanism.clear({ path: data, projectId });
+    await change(this.#session, async () => {
+      await this.#tree.unlink(`${path}/${TRASH_RECORD}`);
+      await this.#tree.rmdir(path);
+    });
   }
 
   #retryLater(): void {

@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, SystemError } from '../base/errors.js';
+import type { Logger } from '../base/logger.js';
+import type { BrickPlaces } from './brick-links.js';
+import type { Connection } from './gfapi.js';
+import type { IoWorkers } from './io-workers.js';
+import { Tree } from './tree.js';
+
+export interface HalfRenamesOptions {
+  readonly pool: string;
+  readonly io: IoWorkers;
+  readonly log: Logger;
+  readonly places: () => Promise<BrickPlaces>;
+}
+
+/** A look at a brick must not take long. */
+const DEADLINE_MS = 5_000;
+/** glfs_init returns before a brick has let the connection in; until then it answers ENOTCONN. */
+const TRIES = 20;
+const PAUSE_MS = 50;
+
+/**
+ * Renames of directories that took place on some bricks of a replicated pool and not on most of them. GlusterFS says that they
+ * failed, has the directory at both places from then on, answers ENOTCONN at the new one, and cannot heal it.
+ */
+export class HalfRenames {
+  readonly #options: HalfRenamesOptions;
+  readonly #key: string;
+
+  constructor(options: HalfRenamesOptions) {
+    this.#options = options;
+    this.#key = `${options.pool}#bricks`;
+  }
+
+  /**
+   * Takes a rename back where it took place though most bricks know nothing of it. Nobody else may use the two paths.
+   * @returns whether there was such a brick
+   * @throws SystemError, KayalError when a brick could not be asked to
+   */
+  async undo(from: string, to: string): Promise<boolean> {
+    const { bricks, volfiles, logFile } = await this.#options.places();
+    const has = await Promise.all(
+      bricks.map(async (brick) => ({ from: await this.#has(brick, from), to: await this.#has(brick, to) })),
+    );
+    const renamed = has.flatMap((one, index) => (one.to && !one.from ? [index] : []));
+    if (renamed.length === 0 || renamed.length * 2 > bricks.length || !has.some((one) => one.from && !one.to)) {
+      return false;
+    }
+    for (const index of renamed) {
+      this.#options.log.warn({ brick: bricks[index], from, to }, 'a rename that most bricks refused is taken back');
+      await this.#rename(volfiles[index] ?? '', logFile, to, from);
+    }
+    return true;
+  }
+
+  /** False also for a brick that cannot be looked at: it takes part in nothing. */
+  async #has(brick: string, path: string): Promise<boolean> {
+    try {
+      const tree = await Tree.open(this.#options.io, this.#key, brick, { deadlineMs: DEADLINE_MS });
+      try {
+        return (await tree.stat(path)) !== undefined;
+      } finally {
+        await tree.close();
+      }
+    } catch {
+      return false;
+    }
+  }
+
+  async #rename(volfile: string, logFile: string, from: string, to: string): Promise<void> {
+    const { io } = this.#options;
+    const connection = await io.run(this.#key, 'connectBrick', [volfile, logFile]);
+    try {
+      for (let tried = 1; ; tried++) {
+        try {
+          await io.run(this.#key, 'renameOnBrick', [connection.address, `/${from}`, `/${to}`]);
+          return;
+        } catch (error) {
+          if (!(error instanceof SystemError && error.code === 'ENOTCONN') || tried === TRIES) throw error;
+        }
+        await sleep(PAUSE_MS);
+      }
+    } finally {
+      void this.#disconnect(connection);
+    }
+  }
+
+  async #disconnect({ address }: Connection): Promise<void> {
+    try {
+      await this.#options.io.run(this.#key, 'disconnectBrick', [address], { deadlineMs: 60_000 });
+    } catch (error) {
+      this.#options.log.debug({ error: messageOf(error) }, 'a connection to a brick was not ended');
+    }
+  }
+}
