@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { mustRun } from '../../lib/run-command.js';
 import { CACHE } from '../lib/cache.js';
@@ -25,6 +25,17 @@ async function fillBusybox(root: string): Promise<void> {
     await symlink('busybox', join(root, 'bin', applet));
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
   await writeFile(join(root, 'etc/group'), 'root:x:0:\n');
+}
+
+/** coreutils' dd, which has `oflag=nocache` (busybox' has not), and what it needs to run. */
+async function addDd(root: string): Promise<void> {
+  const program = '/bin/dd';
+  const libraries = [...(await mustRun('ldd', [program])).matchAll(/(?:^|\s)(\/\S+)/g)].map(([, path = '']) => path);
+  for (const path of [program, ...libraries]) {
+    await mkdir(join(root, dirname(path)), { recursive: true });
+    await rm(join(root, path), { force: true });
+    await copyFile(path, join(root, path));
+  }
 }
 
 function programImage(program: string, name: string): SimpleImage {
@@ -51,6 +62,7 @@ function simpleImages(tools: Tools): readonly SimpleImage[] {
       names: [SUITE_IMAGES.agnhost],
       fill: async (root) => {
         await fillBusybox(root);
+        await addDd(root);
         await copyFile(tools.program('agnhost'), join(root, 'agnhost'));
       },
       entrypoint: ['/agnhost'],
@@ -64,7 +76,10 @@ function simpleImages(tools: Tools): readonly SimpleImage[] {
         SUITE_IMAGES.glibc,
         SUITE_IMAGES.nginx,
       ],
-      fill: fillBusybox,
+      fill: async (root) => {
+        await fillBusybox(root);
+        await addDd(root);
+      },
       command: ['sh'],
     },
     // It has to do nothing, until it is killed.

@@ -62,8 +62,9 @@ function valuesFor(cluster: Cluster, settings: Settings): object {
       { name: 'kayal', default: true, ...pool('shared') },
       { name: 'kayal-directory', ...pool('nfs') },
       { name: 'kayal-gone', ...pool('gone') },
-      // XFS: to grow an ext4 in use takes CAP_SYS_RESOURCE, which root lacks on some machines.
-      { name: 'kayal-file', parameters: { pool: 'shared', volumeType: 'file', fsType: 'xfs' } },
+      // XFS: to grow an ext4 in use takes CAP_SYS_RESOURCE, which root lacks on some machines. By the key that Kubernetes' own
+      // tests set, too: external-provisioner refuses this one beside `fsType`.
+      { name: 'kayal-file', parameters: { pool: 'shared', volumeType: 'file', 'csi.storage.k8s.io/fstype': 'xfs' } },
       { name: 'kayal-ext4', parameters: { pool: 'shared', volumeType: 'file', fsType: 'ext4' } },
       { name: 'kayal-readable', parameters: { pool: 'shared', pathPattern: pattern } },
       { name: 'kayal-late', ...late, ...pool('shared') },
