@@ -20,6 +20,7 @@ export interface SystemCalls {
   cloneFile(to: number, from: number, about: About): void;
   copyFileRange(from: number, to: number, range: libc.FileRange, about: About): number;
   copyOnBrick(from: bigint, to: bigint, length: number, about: About): number;
+  renameOnBrick(connection: bigint, from: string, to: string): void;
   symlinkat(target: CString, directory: number, name: CString, about: About): void;
   mknodat(directory: number, name: CString, mode: number, device: bigint, about: About): void;
   fchownat(directory: number, name: CString, uid: number, gid: number, about: About): void;
@@ -53,6 +54,7 @@ export const sys: SystemCalls = {
   cloneFile: libc.cloneFile,
   copyFileRange: libc.copyFileRange,
   copyOnBrick: gfapi.copyBeginning,
+  renameOnBrick: gfapi.rename,
   symlinkat: libc.symlinkat,
   mknodat: libc.mknodat,
   fchownat: libc.fchownat,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { driverPaths } from '../lib/driver.js';
 import type { KillPoint } from '../lib/fault-file.js';
-import { commonPasses, killAt } from '../lib/kill-everywhere.js';
+import { commonPasses } from '../lib/kill-everywhere.js';
 import { KillableDriver } from '../lib/killable-driver.js';
 import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
 import { publishNew, type PublishedVolume } from '../lib/published-volume.js';
@@ -74,54 +74,79 @@ async function renameOnBrick(index: number, from: string, to: string): Promise<v
 const described = (path: string): Promise<string> =>
   mustRun('bash', ['-c', 'find . -type f -print0 | sort -z | xargs -0 sha256sum'], { cwd: path });
 
-/** Renames of the call that is killed, the last ones first: the one that gives the copy its place is among them. */
-async function renames(): Promise<KillPoint[]> {
+const startAndTake = async (): Promise<void> => {
+  await driver.startAgain();
+  await driver.untilKilled(take);
+};
+
+/** The driver is dead, the copy waits for its place; now one brick of three has renamed it. @returns false: it does not wait */
+async function halve(): Promise<boolean> {
+  const staged = await stagedCopy();
+  if (staged === undefined || existsSync(join(bricks()[0] ?? '', PLACE))) return false;
+  await renameOnBrick(0, staged, PLACE);
+  return true;
+}
+
+/** The point of the rename that gives the copy its place. */
+async function placingPoint(): Promise<KillPoint> {
   const traced = async (): Promise<string[]> => {
     const trace = await driver.faults.trace(() => retried(take));
     await remove();
     return trace;
   };
-  return commonPasses(await traced(), await traced())
-    .filter(({ point }) => point.startsWith('rename') && point.endsWith('/before'))
-    .reverse();
+  for (const at of commonPasses(await traced(), await traced()).reverse()) {
+    if (!at.point.startsWith('rename') || !at.point.endsWith('/before')) continue;
+    await killedAt(at, () => driver.untilKilled(take));
+    const isIt = (await stagedCopy()) !== undefined;
+    await startAndTake();
+    await remove();
+    if (isIt) return at;
+  }
+  throw new Error('no rename gives the copy its place');
+}
+
+async function killedAt(at: KillPoint, work: () => Promise<unknown>): Promise<void> {
+  await driver.faults.arm(at);
+  await work().catch(() => undefined);
+  await driver.faults.disarm();
+  const isKilled = await driver.faults.hasKilled('a rename on some bricks is taken back');
+  expect({ at, isKilled }).toEqual({ at, isKilled: true });
+  await driver.driver.kill();
+}
+
+async function expectWhole(original: string): Promise<void> {
+  expect(await described(join(mount(), PLACE))).toBe(original);
+  await waitFor('all bricks to have it', async () => {
+    const found = await Promise.all(bricks().map((brick) => described(join(brick, PLACE)).catch(() => '')));
+    return found.every((one) => one === original) ? true : undefined;
+  });
+  const restored = { volume_content_source: { snapshot: { snapshot_id: `${POOL}/snap` } } };
+  const { volume } = await retried(() =>
+    driver.client.controller.CreateVolume({ ...createRequest('again', { sizeMiB: 16 }), ...restored }),
+  );
+  expect(await described(join(mount(), volume?.volume_context['path'] ?? ''))).toBe(original);
+  await retried(() => driver.client.controller.DeleteVolume({ volume_id: `${POOL}/again` }));
+  await remove();
+  await driver.expectInvariants('again');
 }
 
 it('a copy that got its place on one brick of three is made again, whole', { timeout: 300_000 }, async () => {
   const original = await described(source.path);
-  const points = await renames();
+  const placing = await placingPoint();
   await driver.expectInvariants('first');
-  let halves = 0;
-  for (const at of points) {
-    const victim = {
-      faults: driver.faults,
-      revive: async () => {
-        const staged = await stagedCopy();
-        const isPlaced = existsSync(join(bricks()[0] ?? '', PLACE));
-        if (staged !== undefined && !isPlaced) {
-          await renameOnBrick(0, staged, PLACE);
-          halves++;
-        }
-        await driver.revive();
-      },
-      expectInvariants: () => Promise.resolve(),
-    };
-    const killed = { what: 'CreateSnapshot', call: () => driver.untilKilled(take), check: () => Promise.resolve() };
-    if (!(await killAt(victim, at, killed))) continue;
-    await retried(take);
-    expect(await described(join(mount(), PLACE))).toBe(original);
-    await waitFor('all bricks to have it', async () => {
-      const found = await Promise.all(bricks().map((brick) => described(join(brick, PLACE)).catch(() => '')));
-      return found.every((one) => one === original) ? true : undefined;
-    });
-    const restored = { volume_content_source: { snapshot: { snapshot_id: `${POOL}/snap` } } };
-    const { volume } = await retried(() =>
-      driver.client.controller.CreateVolume({ ...createRequest('again', { sizeMiB: 16 }), ...restored }),
-    );
-    expect(await described(join(mount(), volume?.volume_context['path'] ?? ''))).toBe(original);
-    await retried(() => driver.client.controller.DeleteVolume({ volume_id: `${POOL}/again` }));
-    await remove();
-    await driver.expectInvariants('again');
-    if (halves > 0) break;
+  const halved = async (): Promise<void> => {
+    await killedAt(placing, () => driver.untilKilled(take));
+    expect(await halve()).toBe(true);
+  };
+  await halved();
+  const trace = await driver.faults.trace(startAndTake);
+  await expectWhole(original);
+  const undoing = [...new Set(trace)].filter((point) => point.startsWith('renameOnBrick@'));
+  expect(undoing).toHaveLength(2);
+  for (const point of undoing) {
+    await halved();
+    await killedAt({ point, pass: 1 }, startAndTake);
+    await startAndTake();
+    await expectWhole(original);
   }
-  expect(halves).toBe(1);
 });

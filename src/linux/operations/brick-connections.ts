@@ -2,6 +2,7 @@ import * as gfapi from '../gfapi.js';
 import { DIRECTORY, openBeneath, withFd } from '../handles.js';
 import * as libc from '../libc.js';
 import { SystemError } from '../../base/errors.js';
+import { sys } from '../sys.js';
 
 /** linux/magic.h: XFS_SUPER_MAGIC */
 const XFS = 0x58465342n;
@@ -39,5 +40,5 @@ export function disconnectBrick(connection: bigint): void {
 
 /** rename(2) on one brick, which takes none back that others did. */
 export function renameOnBrick(connection: bigint, from: string, to: string): void {
-  gfapi.rename(connection, from, to);
+  sys.renameOnBrick(connection, from, to);
 }
