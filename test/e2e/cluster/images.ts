@@ -27,15 +27,24 @@ async function fillBusybox(root: string): Promise<void> {
   await writeFile(join(root, 'etc/group'), 'root:x:0:\n');
 }
 
-/** coreutils' dd, which has `oflag=nocache` (busybox' has not), and what it needs to run. */
-async function addDd(root: string): Promise<void> {
-  const program = '/bin/dd';
-  const libraries = [...(await mustRun('ldd', [program])).matchAll(/(?:^|\s)(\/\S+)/g)].map(([, path = '']) => path);
-  for (const path of [program, ...libraries]) {
-    await mkdir(join(root, dirname(path)), { recursive: true });
-    await rm(join(root, path), { force: true });
-    await copyFile(path, join(root, path));
+/** Programs of this machine with what they need to run. */
+async function addPrograms(root: string, programs: readonly string[]): Promise<void> {
+  for (const program of programs) {
+    const libraries = [...(await mustRun('ldd', [program])).matchAll(/(?:^|\s)(\/\S+)/g)].map(([, path = '']) => path);
+    for (const path of [program, ...libraries]) {
+      await mkdir(join(root, dirname(path)), { recursive: true });
+      await rm(join(root, path), { force: true });
+      await copyFile(path, join(root, path));
+    }
   }
+}
+
+/** busybox, with a dd that has `oflag=nocache`, and a shell that does not take its own instead. */
+async function fillTestImage(root: string): Promise<void> {
+  await fillBusybox(root);
+  await addPrograms(root, ['/bin/dd', '/bin/dash']);
+  await rm(join(root, 'bin/sh'));
+  await symlink('dash', join(root, 'bin/sh'));
 }
 
 function programImage(program: string, name: string): SimpleImage {
@@ -61,8 +70,7 @@ function simpleImages(tools: Tools): readonly SimpleImage[] {
     {
       names: [SUITE_IMAGES.agnhost],
       fill: async (root) => {
-        await fillBusybox(root);
-        await addDd(root);
+        await fillTestImage(root);
         await copyFile(tools.program('agnhost'), join(root, 'agnhost'));
       },
       entrypoint: ['/agnhost'],
@@ -76,10 +84,7 @@ function simpleImages(tools: Tools): readonly SimpleImage[] {
         SUITE_IMAGES.glibc,
         SUITE_IMAGES.nginx,
       ],
-      fill: async (root) => {
-        await fillBusybox(root);
-        await addDd(root);
-      },
+      fill: fillTestImage,
       command: ['sh'],
     },
     // It has to do nothing, until it is killed.
