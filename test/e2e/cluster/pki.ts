@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mustRun } from '../../lib/run-command.js';
@@ -62,7 +63,9 @@ export class Pki {
     await mustRun('openssl', ['req', '-new', '-key', this.key(name), '-out', request, '-subj', subject]);
     const extensions = join(this.directory, `${name}.ext`);
     await writeFile(extensions, addresses.length === 0 ? '' : `subjectAltName=${addresses.join(',')}\n`);
-    const authority = ['-CA', this.certificate('ca'), '-CAkey', this.key('ca'), '-CAcreateserial'];
+    // Not -CAcreateserial: the nodes' certificates are issued at the same time, and it counts in a file.
+    const serial = `0x${randomBytes(16).toString('hex')}`;
+    const authority = ['-CA', this.certificate('ca'), '-CAkey', this.key('ca'), '-set_serial', serial];
     const output = ['-out', this.certificate(name), '-days', DAYS, '-extfile', extensions];
     await mustRun('openssl', ['x509', '-req', '-in', request, ...authority, ...output]);
   }
