@@ -11,7 +11,8 @@ import {
   type SoftPercent,
 } from './gluster-xattrs.js';
 import { assertInodeLimit, type InodeLimits } from './inode-limits.js';
-import type { LimitTarget, QuotaMechanism } from './mechanism.js';
+import type { LimitTarget } from './limit-target.js';
+import type { QuotaMechanism } from './mechanism.js';
 import { tryLimit } from './scratch.js';
 import { verifyShownLimit } from './shown-limit.js';
 

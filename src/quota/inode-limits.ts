@@ -1,5 +1,5 @@
 import { failedPrecondition } from '../base/errors.js';
-import type { LimitTarget } from './mechanism.js';
+import type { LimitTarget } from './limit-target.js';
 
 /** How many files and directories volumes may have; their own root is one of them. 0n: as many as there is room for. */
 export interface InodeLimits {

@@ -1,15 +1,8 @@
 import type { InodeLimits } from './inode-limits.js';
+import type { LimitTarget } from './limit-target.js';
 
 /** The quota mechanisms of design.md; `none` keeps no limit. */
 export type MechanismName = 'project' | 'gluster' | 'simple' | 'none';
-
-/** What a mechanism needs to know of a volume to act on it. */
-export interface LimitTarget {
-  /** The volume's directory, relative to the root of the pool. */
-  readonly path: string;
-  /** The project id on record, for the `project` mechanism; absent for the others and before one was allocated. */
-  readonly projectId?: number | undefined;
-}
 
 /** What a mechanism measures of one volume, in bytes; inodes only where the mechanism counts them. */
 export interface VolumeUsage {

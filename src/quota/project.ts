@@ -3,7 +3,8 @@ import { formatBytes, maxBytes, MiB } from '../base/units.js';
 import { getProject, getQuota, setInodeLimit, setLimit, setProject, supported } from '../linux/project-quota.js';
 import type { Tree } from '../linux/tree.js';
 import { assertInodeLimit, type InodeLimits } from './inode-limits.js';
-import type { LimitTarget, QuotaMechanism } from './mechanism.js';
+import type { LimitTarget } from './limit-target.js';
+import type { QuotaMechanism } from './mechanism.js';
 import { brickProjectId, firstProjectId, MAX_BRICKS, projectIdsFrom } from './project-id.js';
 
 export interface ProjectMechanismOptions {

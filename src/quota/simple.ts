@@ -1,7 +1,8 @@
 import { failedPrecondition, isErrno, KayalError } from '../base/errors.js';
 import { MiB } from '../base/units.js';
 import type { Tree } from '../linux/tree.js';
-import type { LimitTarget, QuotaMechanism } from './mechanism.js';
+import type { LimitTarget } from './limit-target.js';
+import type { QuotaMechanism } from './mechanism.js';
 import { tryLimit } from './scratch.js';
 import { showsLimit, verifyShownLimit } from './shown-limit.js';
 

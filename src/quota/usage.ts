@@ -3,7 +3,8 @@ import { maxBytes, minBytes } from '../base/units.js';
 import { getQuota } from '../linux/project-quota.js';
 import type { FsUsage, Tree } from '../linux/tree.js';
 import { decodeSize, SIZE_XATTR } from './gluster-xattrs.js';
-import type { LimitTarget, MechanismName, VolumeUsage } from './mechanism.js';
+import type { LimitTarget } from './limit-target.js';
+import type { MechanismName, VolumeUsage } from './mechanism.js';
 
 export interface UsageOptions {
   /** A mount of the pool; of a directory pool the pool itself. */

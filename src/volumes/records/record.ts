@@ -3,7 +3,7 @@ import { KayalError, messageOf } from '../../base/errors.js';
 import type { MechanismName } from '../../quota/mechanism.js';
 import type { Tree } from '../../linux/tree.js';
 import { recordPath } from './layout.js';
-import { copyStateSchema, type CopyState } from './snapshot-record.js';
+import { copyStateSchema, type CopyState } from './copy-state.js';
 
 /** The newest format this program writes. A record of a newer one is read as far as it is known, never written. */
 export const RECORD_FORMAT = 1;

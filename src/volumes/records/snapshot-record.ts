@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { KayalError, messageOf } from '../../base/errors.js';
+import { copyStateSchema, type CopyState } from './copy-state.js';
 import { bucketOf } from './handle.js';
 import { SNAPSHOTS_DATA_DIRECTORY, SNAPSHOTS_DIRECTORY } from './layout.js';
 import type { FsType, VolumeType } from './record.js';
@@ -55,21 +56,11 @@ export interface SnapshotRecord {
   readonly unknownFields: Readonly<Record<string, unknown>>;
 }
 
-/** Progress of a copy, in a record. */
-export interface CopyState {
-  readonly entries: number;
-  /** Decimal. */
-  readonly bytes: string;
-}
-
 const byteCount = v.pipe(
   v.string(),
   v.regex(/^\d{1,19}$/, 'must be a decimal number of bytes'),
   v.transform((text) => BigInt(text)),
 );
-
-/** As in records of volumes, too. */
-export const copyStateSchema = v.object({ entries: v.number(), bytes: v.string() });
 
 const schema = v.looseObject({
   formatVersion: v.pipe(v.number(), v.integer(), v.minValue(1)),
