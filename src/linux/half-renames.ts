@@ -53,17 +53,31 @@ export class HalfRenames {
     return true;
   }
 
+  /** The names in a directory, as far as any brick knows them. */
+  async namesIn(directory: string): Promise<ReadonlySet<string>> {
+    const { bricks } = await this.#options.places();
+    const lists = await Promise.all(
+      bricks.map((brick) => this.#look(brick, async (tree) => (await tree.list(directory)) ?? [])),
+    );
+    return new Set(lists.flatMap((entries) => (entries ?? []).map(({ name }) => name)));
+  }
+
   /** False also for a brick that cannot be looked at: it takes part in nothing. */
   async #has(brick: string, path: string): Promise<boolean> {
+    return (await this.#look(brick, async (tree) => (await tree.stat(path)) !== undefined)) ?? false;
+  }
+
+  /** Undefined: the brick cannot be looked at. */
+  async #look<T>(brick: string, work: (tree: Tree) => Promise<T>): Promise<T | undefined> {
     try {
       const tree = await Tree.open(this.#options.io, this.#key, brick, { deadlineMs: DEADLINE_MS });
       try {
-        return (await tree.stat(path)) !== undefined;
+        return await work(tree);
       } finally {
         await tree.close();
       }
     } catch {
-      return false;
+      return undefined;
     }
   }
 

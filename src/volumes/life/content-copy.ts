@@ -172,7 +172,7 @@ export function isFinal(error: unknown): boolean {
 }
 
 /** Throws an attempt away. What this does not manage, the next attempt does. */
-async function abandon(session: Session, work: () => Promise<void>): Promise<void> {
+async function abandon(session: Session, work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {
@@ -184,30 +184,46 @@ async function abandon(session: Session, work: () => Promise<void>): Promise<voi
  * Throws away what earlier attempts left in the lease's directory. When GlusterFS renames a copy on some bricks and not on the
  * others, it is at both places: then none of them is whole, and nothing is to be taken for the copy.
  * @param path where the copy gets its place
+ * @returns what is there: a complete copy, or nothing
  */
-export async function clearAttempts(session: Session, owner: CopyOwner, path: string): Promise<void> {
+export async function clearAttempts(session: Session, owner: CopyOwner, path: string): Promise<Entry | undefined> {
   const { tree, lease } = session;
-  for (const { name } of (await tree.list(lease.directory)) ?? []) {
-    if (!name.startsWith(prefixOf(owner))) continue;
+  const prefix = prefixOf(owner);
+  const listed = (await tree.list(lease.directory)) ?? [];
+  const names = new Set(listed.map(({ name }) => name).filter((name) => name.startsWith(prefix)));
+  let placed = await statPlace(session, path, prefix, names);
+  for (const name of names) {
     const staged = await tree.stat(`${lease.directory}/${name}`);
-    const placed = staged && (await statUndone(session, `${lease.directory}/${name}`, path));
     if (staged !== undefined && placed?.ino === staged.ino) {
       session.log.warn({ [owner.kind]: owner.id }, 'a copy has got its place on some bricks only: it is made again');
       const other = newName(owner);
       await move(session, path, `${lease.directory}/${other}`);
       await trashCopy(session, other);
+      placed = undefined;
     }
     await trashCopy(session, name);
   }
+  return placed;
 }
 
-/** What is at the place of a copy that is still where it was made: GlusterFS may not be able to tell. */
-async function statUndone(session: Session, from: string, to: string): Promise<Entry | undefined> {
+/**
+ * What is at the place of a copy. GlusterFS cannot tell (ENOTCONN) when one brick has it there and the others where it was made;
+ * and the list of attempts may be of just that brick, so that all are asked, and `names` gets what they know.
+ */
+async function statPlace(
+  session: Session,
+  path: string,
+  prefix: string,
+  names: Set<string>,
+): Promise<Entry | undefined> {
+  const { tree, lease, halfRenames } = session;
   try {
-    return await session.tree.stat(to);
+    return await tree.stat(path);
   } catch (error) {
-    if (!isErrno(error, 'ENOTCONN', 'EIO') || !(await undoHalfRename(session, from, to))) throw error;
-    return session.tree.stat(to);
+    if (!isErrno(error, 'ENOTCONN', 'EIO') || halfRenames === undefined) throw error;
+    for (const name of await halfRenames.namesIn(lease.directory)) if (name.startsWith(prefix)) names.add(name);
+    for (const name of names) await undoHalfRename(session, `${lease.directory}/${name}`, path);
+    return tree.stat(path);
   }
 }
 

@@ -172,9 +172,8 @@ async function take(session: Session, id: string, control: JobControl): Promise<
   if (record?.state !== 'creating') return;
   const key = snapshotKey(id);
   const owner = { kind: 'snapshot', id } as const;
-  await clearAttempts(session, owner, record.path);
   // Nothing but a complete copy is ever moved there.
-  if ((await session.tree.stat(record.path)) !== undefined) {
+  if ((await clearAttempts(session, owner, record.path)) !== undefined) {
     const progress = await countPlaced(session, record.path, control);
     await withLock(session, key, control, () => finish(session, mustBeCreating(session, id), progress));
     return;

@@ -67,9 +67,9 @@ async function fill(session: Session, id: string, control: JobControl): Promise<
   const record = creating(session, id);
   if (record === undefined) return;
   const owner = { kind: 'volume', id } as const;
-  await clearAttempts(session, owner, record.path);
+  const placed = await clearAttempts(session, owner, record.path);
   // Only a complete copy is ever moved there; elsewhere than below volumes/ it may also be somebody's own data.
-  if (mayBePlaced(record) && (await session.tree.stat(record.path)) !== undefined) {
+  if (mayBePlaced(record) && placed !== undefined) {
     await finishPlaced(session, record, control);
     return;
   }
