@@ -127,7 +127,8 @@ function layoutOf(
     credentials,
     quota: quota === 'project' ? 'none' : quota,
     quotaTimeouts: config.quotaProfile === 'large-volumes' ? { soft: 1, hard: 0 } : { soft: 0, hard: 0 },
-    writeBehind: !(quota === 'gluster' && config.quotaStrict),
+    writeBehind: config.clientCache && !(quota === 'gluster' && config.quotaStrict),
+    metadataCache: config.clientCache,
     bindAddress: LOOPBACK,
     ...(config.tls === undefined || certificate === undefined
       ? {}

@@ -122,6 +122,7 @@ const managed = v.object({
     ),
     'must be a list of absolute paths, one per replica',
   ),
+  clientCache: v.optional(boolean, true),
   quotaStrict: v.optional(boolean, false),
   quotaProfile: v.optional(v.picklist(['exact', 'large-volumes'], 'must be exact or large-volumes'), 'exact'),
   tls: managedTls,

@@ -32,6 +32,7 @@ describe('parseConfig', () => {
           quota: 'auto',
           overcommit: 1,
           staticOnly: false,
+          clientCache: true,
           quotaStrict: false,
           quotaProfile: 'exact',
         },
@@ -42,7 +43,7 @@ describe('parseConfig', () => {
   });
 
   it('keeps what is given', () => {
-    const pool = { ...MANAGED, quota: 'gluster', overcommit: 1.5, quotaStrict: true };
+    const pool = { ...MANAGED, quota: 'gluster', overcommit: 1.5, quotaStrict: true, clientCache: false };
     expect(parseConfig(fileWith(pool), FILE).pools).toEqual([{ ...pool, staticOnly: false, quotaProfile: 'exact' }]);
   });
 
@@ -148,6 +149,7 @@ describe('parseConfig', () => {
     [fileWith({ ...MANAGED, overcommit: 0 }), 'pools[0].overcommit: must be a number from 0.01 to 1000 (is 0)'],
     [fileWith({ ...MANAGED, overcommit: Number.NaN }), 'pools[0].overcommit: must be a number'],
     [fileWith({ ...MANAGED, bricks: '/srv/a' }), 'pools[0].bricks: must be a list of absolute paths'],
+    [fileWith({ ...GLUSTER, clientCache: false }), 'pools[0].clientCache: is not a key of a gluster pool'],
     [fileWith({ ...GLUSTER, quotaStrict: true }), 'pools[0].quotaStrict: is not a key of a gluster pool'],
     [fileWith({ ...GLUSTER, quota: 'project' }), 'pools[0].quota: must be one of auto, gluster, simple, none (project'],
     [fileWith({ ...GLUSTER, hosts: [] }), 'pools[0].hosts: must list at least one host'],

@@ -35,6 +35,8 @@ export interface ManagedPoolConfig extends PoolCommon {
   readonly replica: 1 | 3;
   /** Absolute paths, one per replica, in an order that never changes. */
   readonly bricks: readonly string[];
+  /** `false`: clients keep neither writes nor what is known of files, as databases need it. */
+  readonly clientCache: boolean;
   /** `gluster` quota without write-behind in the client graph: more exact, slower (docs/quota.md). */
   readonly quotaStrict: boolean;
   /** `large-volumes`: quota timeouts 1/0 and a soft limit of 50 %; volumes under 1 GiB are refused. */

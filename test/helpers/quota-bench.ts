@@ -65,6 +65,7 @@ export class QuotaBench {
       staticOnly: false,
       replica,
       bricks,
+      clientCache: true,
       quotaStrict: options.quotaStrict ?? false,
       quotaProfile: options.quotaProfile ?? 'exact',
     };

@@ -50,6 +50,7 @@ export class PoolBench {
       staticOnly: false,
       replica,
       bricks: bricks ?? paths,
+      clientCache: true,
       quotaStrict: false,
       quotaProfile: profile,
     };

@@ -117,6 +117,7 @@ export class NodeBench {
         type: 'managed',
         replica: 1,
         bricks: [join(directory, 'brick')],
+        clientCache: true,
         quotaStrict: false,
         quotaProfile: 'exact',
       } as const;

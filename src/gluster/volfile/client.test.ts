@@ -89,6 +89,12 @@ describe('client volfile', () => {
     expect(types(volumes)).not.toContain('performance/write-behind');
   });
 
+  it('can do without any cache', () => {
+    const layout = testLayout([testGroup('single', 1)], { writeBehind: false, metadataCache: false });
+    const volumes = parseVolfile(clientVolfile(layout));
+    expect(types(volumes).filter((type) => type.startsWith('performance/'))).toEqual([]);
+  });
+
   it('for control keeps nothing back', () => {
     const volumes = parseVolfile(controlVolfile(testLayout([testGroup('replicate', 3)])));
     expect(types(volumes).filter((type) => type.startsWith('performance/'))).toEqual([]);

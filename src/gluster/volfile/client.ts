@@ -50,7 +50,9 @@ export function clientVolfile(layout: PoolLayout): string {
       subvolumes: [below],
     });
   }
-  below = graph.add({ name: `${layout.pool}-md-cache`, type: 'performance/md-cache', subvolumes: [below] });
+  if (layout.metadataCache) {
+    below = graph.add({ name: `${layout.pool}-md-cache`, type: 'performance/md-cache', subvolumes: [below] });
+  }
   return top(graph, layout, below);
 }
 

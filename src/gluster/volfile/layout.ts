@@ -39,6 +39,8 @@ export interface PoolLayout {
   readonly quotaTimeouts: { readonly soft: number; readonly hard: number };
   /** Whether clients gather writes before they send them; faster, and less exact limits. */
   readonly writeBehind: boolean;
+  /** Whether clients keep sizes and times of files for a second, beside what the kernel keeps. */
+  readonly metadataCache: boolean;
   /** The address that bricks listen on; absent = all. */
   readonly bindAddress?: string;
   /** Every connection of the pool uses TLS, and every process of it this one certificate. */

@@ -23,6 +23,7 @@ export function testLayout(groups: readonly BrickGroup[], change: Partial<PoolLa
     quota: 'none',
     quotaTimeouts: { soft: 0, hard: 0 },
     writeBehind: true,
+    metadataCache: true,
     bindAddress: '127.0.0.1',
     ...change,
   };

@@ -38,6 +38,7 @@ describe('PostgreSQL on three bricks', { timeout: 300_000 }, () => {
     {
       name: POOL,
       type: 'managed',
+      clientCache: false,
       replica: 3,
       bricks: [1, 2, 3].map((number) => brick(number)),
       quota: 'none',
