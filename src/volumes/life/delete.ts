@@ -43,7 +43,7 @@ export async function deleteVolume(session: Session, record: VolumeRecord): Prom
       ? record.movedTo?.startsWith(`${ARCHIVE_DIRECTORY}/`) === true
       : record.onDelete === 'archive';
   if (archive) await archiveVolume(session, record);
-  else await moveToTrash(session, record);
+  else await trashVolume(session, record);
 }
 
 /** Undoes a volume that never became ready, with nothing to keep; somebody else's data at its path stays there. */
@@ -51,7 +51,7 @@ export async function discardVolume(session: Session, record: VolumeRecord): Pro
   if (record.content !== undefined) await clearAttempts(session, { kind: 'volume', id: record.id }, record.path);
   const mayBeForeign = record.content === undefined && !isDefaultPath(record.path);
   if (mayBeForeign && (await lookAtPath(session, record)) === 'foreign') await discardRecordOnly(session, record);
-  else await moveToTrash(session, record);
+  else await trashVolume(session, record);
 }
 
 /** The one record of `deleting` that is on disk, so that a retry goes on with the same names. */
@@ -67,10 +67,12 @@ async function markDeleting(
 }
 
 /**
+ * Moves a volume to the trash, also one that was kept until now.
+ *
  * Both the data and the record go through a directory inside the lease's own (see lease.ts), which then moves to the
  * trash as a whole: a former holder of the lease that wakes up late can move nothing.
  */
-async function moveToTrash(session: Session, given: VolumeRecord): Promise<void> {
+export async function trashVolume(session: Session, given: VolumeRecord): Promise<void> {
   const { tree, lease, catalog, capacity } = session;
   const record = await markDeleting(session, given, (entry) => `${TRASH_DIRECTORY}/${entry}`);
   const name = entryName(record.id, record.deletedAt ?? '');

@@ -1,7 +1,7 @@
 import { aborted, failedPrecondition, notFound } from '../../base/errors.js';
 import { formatBytes } from '../../base/units.js';
 import { readMountinfo } from '../../linux/mountinfo.js';
-import { discardVolume } from '../life/delete.js';
+import { trashVolume } from '../life/delete.js';
 import { readUse } from '../life/last-use.js';
 import { formatHandle } from '../records/handle.js';
 import type { VolumeRecord } from '../records/record.js';
@@ -59,7 +59,7 @@ export async function purgeKept(session: Session, id: string): Promise<string> {
       throw failedPrecondition(`volume ${handle} is mounted on this machine${by}`);
     }
     await checkNodeSilent(session, handle, record);
-    await discardVolume(session, record);
+    await trashVolume(session, record);
     return `volume ${handle} (${record.state}, ${formatBytes(record.limitBytes)}) is in the trash`;
   } finally {
     release();
