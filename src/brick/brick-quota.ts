@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { isErrno } from '../base/errors.js';
 import { recordedQuota } from '../gluster/pool-setup.js';
+import { bricksKey } from '../linux/brick-connection.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { supported } from '../linux/project-quota.js';
 import { Tree } from '../linux/tree.js';
@@ -38,6 +39,6 @@ export async function brickQuota(config: ManagedPoolConfig, directory: string, i
   if (config.quota !== 'auto') return config.quota;
   const recorded = await recordedQuota({ config, directory, io });
   if (recorded !== undefined) return recorded;
-  const found = await Promise.all(config.bricks.map((brick) => hasProjectQuota(io, `${config.name}#bricks`, brick)));
+  const found = await Promise.all(config.bricks.map((brick) => hasProjectQuota(io, bricksKey(config.name), brick)));
   return found.every(Boolean) ? 'project' : 'gluster';
 }

@@ -3,7 +3,7 @@ import { createControllerService } from '../controller/controller.js';
 import { createGroupControllerService } from '../controller/group-controller.js';
 import { ControlledPools } from '../controller/controlled-pools.js';
 import { registerPoolMetrics } from '../controller/pool-metrics.js';
-import type { BrickPlaces } from '../linux/brick-links.js';
+import type { BrickPlaces } from '../linux/brick-connection.js';
 import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import { PoolMounts } from '../pools/mounts.js';
 import type { PoolConfig } from '../pools/types.js';

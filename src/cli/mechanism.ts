@@ -1,3 +1,4 @@
+import { bricksKey } from '../linux/brick-connection.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { Tree } from '../linux/tree.js';
 import type { PoolConfig } from '../pools/types.js';
@@ -24,7 +25,7 @@ const impossible = (reason: string): Candidate => ({ impossible: reason });
 async function projectOf({ config, tree, io }: MechanismOptions): Promise<Candidate> {
   if (config.type === 'gluster') return impossible('its bricks are on other machines');
   if (config.type === 'directory') return new ProjectMechanism({ trees: [tree], seed: config.name });
-  const [first, ...others] = await openBricks(io, `${config.name}#bricks`, config.bricks);
+  const [first, ...others] = await openBricks(io, bricksKey(config.name), config.bricks);
   if (first === undefined) return impossible('it has no bricks');
   return new ProjectMechanism({ trees: [first, ...others], seed: config.name, writtenByRoot: true, ownsTrees: true });
 }

@@ -1,6 +1,7 @@
 import type { Logger } from '../base/logger.js';
 import { HalfRenames } from '../linux/half-renames.js';
-import { BrickLinks, type BrickPlaces } from '../linux/brick-links.js';
+import type { BrickPlaces } from '../linux/brick-connection.js';
+import { BrickLinks } from '../linux/brick-links.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import type { ProcessIdentity } from '../linux/process-info.js';
 import { Tree } from '../linux/tree.js';

@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { failedPrecondition, isErrno, messageOf } from '../base/errors.js';
+import { bricksKey } from '../linux/brick-connection.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { Tree } from '../linux/tree.js';
 import type { MechanismName } from '../quota/mechanism.js';
@@ -67,19 +68,14 @@ async function inspectTree(tree: Tree): Promise<BrickFinding> {
   return hasData ? { kind: 'foreign', what: 'files that are not a brick' } : { kind: 'empty' };
 }
 
-/** Bricks and mounts of a pool must not wait for each other: their calls are counted apart. */
-export function ioKey(pool: string): string {
-  return `${pool}#bricks`;
-}
-
 /** Looks at the place of a brick without changing anything. */
 export async function inspectBrick(io: IoWorkers, pool: string, path: string): Promise<BrickFinding> {
   let tree: Tree;
   try {
-    tree = await Tree.open(io, ioKey(pool), path);
+    tree = await Tree.open(io, bricksKey(pool), path);
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) return { kind: 'unreadable', reason: messageOf(error) };
-    const parent = await Tree.open(io, ioKey(pool), dirname(path)).catch(() => undefined);
+    const parent = await Tree.open(io, bricksKey(pool), dirname(path)).catch(() => undefined);
     await parent?.close();
     return { kind: parent === undefined ? 'no-parent' : 'absent' };
   }
@@ -108,14 +104,14 @@ export interface NewBrick {
  */
 export async function labelBrick(io: IoWorkers, { path, label, mode }: NewBrick): Promise<void> {
   if (mode !== undefined) {
-    const parent = await Tree.open(io, ioKey(label.pool), dirname(path));
+    const parent = await Tree.open(io, bricksKey(label.pool), dirname(path));
     try {
       await parent.mkdir(basename(path), mode);
     } finally {
       await parent.close();
     }
   }
-  const tree = await Tree.open(io, ioKey(label.pool), path);
+  const tree = await Tree.open(io, bricksKey(label.pool), path);
   try {
     // It may have been there, and empty, or the root of a filesystem.
     if (mode !== undefined) await tree.setOwnerAndMode('', { uid: 0, gid: 0, mode });

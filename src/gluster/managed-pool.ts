@@ -1,11 +1,10 @@
 import { join } from 'node:path';
 import { failedPrecondition, messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
-import type { BrickPlaces } from '../linux/brick-links.js';
+import { bricksKey, type BrickPlaces } from '../linux/brick-connection.js';
 import { IoWorkers } from '../linux/io-workers.js';
 import type { ManagedPoolConfig } from '../pools/types.js';
 import type { MechanismName } from '../quota/mechanism.js';
-import { ioKey } from './brick-label.js';
 import { BrickReadiness } from './brick-readiness.js';
 import type { Daemon } from './daemon.js';
 import { DirectoryLock } from './directory-lock.js';
@@ -139,7 +138,7 @@ export class ManagedPool {
     });
     const running = (): string[] => this.bricks().flatMap(({ path, up }) => (up ? [path] : []));
     if (needsSelfHeal(layout))
-      this.#halfMade = new HalfMadeWatch({ io, key: ioKey(layout.pool), bricks: running, log });
+      this.#halfMade = new HalfMadeWatch({ io, key: bricksKey(layout.pool), bricks: running, log });
   }
 
   async #awaitReady(index: number): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Logger } from '../base/logger.js';
-import { BrickLinks, type BrickPlaces } from './brick-links.js';
+import type { BrickPlaces } from './brick-connection.js';
+import { BrickLinks } from './brick-links.js';
 import { withDirectory, withWorkers } from './testing.js';
 
 /** Asks three times for connections. @returns what the log said */

@@ -1,17 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, SystemError } from '../base/errors.js';
-import type { Logger } from '../base/logger.js';
-import type { BrickPlaces } from './brick-links.js';
-import type { Connection } from './gfapi.js';
-import type { IoWorkers } from './io-workers.js';
+import { SystemError } from '../base/errors.js';
+import { bricksKey, connectToBrick, endConnection, type BrickOptions } from './brick-connection.js';
 import { Tree } from './tree.js';
-
-export interface HalfRenamesOptions {
-  readonly pool: string;
-  readonly io: IoWorkers;
-  readonly log: Logger;
-  readonly places: () => Promise<BrickPlaces>;
-}
 
 /** A look at a brick must not take long. */
 const DEADLINE_MS = 5_000;
@@ -24,12 +14,12 @@ const PAUSE_MS = 50;
  * failed, has the directory at both places from then on, answers ENOTCONN at the new one, and cannot heal it.
  */
 export class HalfRenames {
-  readonly #options: HalfRenamesOptions;
+  readonly #options: BrickOptions;
   readonly #key: string;
 
-  constructor(options: HalfRenamesOptions) {
+  constructor(options: BrickOptions) {
     this.#options = options;
-    this.#key = `${options.pool}#bricks`;
+    this.#key = bricksKey(options.pool);
   }
 
   /**
@@ -82,12 +72,11 @@ export class HalfRenames {
   }
 
   async #rename(volfile: string, logFile: string, from: string, to: string): Promise<void> {
-    const { io } = this.#options;
-    const connection = await io.run(this.#key, 'connectBrick', [volfile, logFile]);
+    const { address } = await connectToBrick(this.#options, volfile, logFile);
     try {
       for (let tried = 1; ; tried++) {
         try {
-          await io.run(this.#key, 'renameOnBrick', [connection.address, `/${from}`, `/${to}`]);
+          await this.#options.io.run(this.#key, 'renameOnBrick', [address, `/${from}`, `/${to}`]);
           return;
         } catch (error) {
           if (!(error instanceof SystemError && error.code === 'ENOTCONN') || tried === TRIES) throw error;
@@ -95,15 +84,7 @@ export class HalfRenames {
         await sleep(PAUSE_MS);
       }
     } finally {
-      void this.#disconnect(connection);
-    }
-  }
-
-  async #disconnect({ address }: Connection): Promise<void> {
-    try {
-      await this.#options.io.run(this.#key, 'disconnectBrick', [address], { deadlineMs: 60_000 });
-    } catch (error) {
-      this.#options.log.debug({ error: messageOf(error) }, 'a connection to a brick was not ended');
+      void endConnection(this.#options, address);
     }
   }
 }

@@ -17,7 +17,6 @@ const ABANDONED_AFTER_MS = 60 * 60 * 1000;
 /**
  * Finishes what a former holder of the lease had under way in the lease's directory: deleted data goes to the trash,
  * temporary files go. Copies stay, see `trashForgottenCopies`.
- * @returns names of trash entries that were completed
  */
 export async function emptyFence(session: Session): Promise<void> {
   const { tree, lease, log } = session;
