@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '../base/errors.js';
-import type { IoRequest, IoResponse } from './io-messages.js';
+import type { IoMessage, IoRequest, IoResponse } from './io-messages.js';
 
 /** What became of a request; `died`: the thread ended before it answered. */
 export type IoOutcome = IoResponse | { readonly kind: 'died'; readonly message: string };
@@ -11,6 +11,9 @@ export type IoOutcome = IoResponse | { readonly kind: 'died'; readonly message: 
  */
 export class IoThread {
   readonly #worker: Worker;
+  #isReady = false;
+  /** Asked of a thread that is still coming up. */
+  #waiting: IoRequest | undefined;
   #answer: ((outcome: IoOutcome) => void) | undefined;
   #reason = 'it ended';
 
@@ -24,8 +27,9 @@ export class IoThread {
       resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 },
     });
     this.#worker.unref();
-    this.#worker.on('message', (response: IoResponse) => {
-      this.#settle(response);
+    this.#worker.on('message', (message: IoMessage) => {
+      if (message.kind === 'ready') this.#becomeReady();
+      else this.#settle(message);
     });
     this.#worker.on('messageerror', (error) => {
       this.#settle({ kind: 'broken', message: messageOf(error) });
@@ -39,10 +43,36 @@ export class IoThread {
     });
   }
 
+  /** False while it loads its code. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
   /** `answer` is called once. One request at a time. */
   ask(request: IoRequest, answer: (outcome: IoOutcome) => void): void {
     this.#answer = answer;
     this.#worker.ref();
+    if (this.#isReady) this.#post(request);
+    else this.#waiting = request;
+  }
+
+  /** Takes a request back that the thread was not ready for: its `answer` is never called. False: it has got it. */
+  withdraw(): boolean {
+    if (this.#waiting === undefined) return false;
+    this.#waiting = undefined;
+    this.#answer = undefined;
+    this.#worker.unref();
+    return true;
+  }
+
+  #becomeReady(): void {
+    this.#isReady = true;
+    const request = this.#waiting;
+    this.#waiting = undefined;
+    if (request !== undefined) this.#post(request);
+  }
+
+  #post(request: IoRequest): void {
     try {
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       this.#worker.postMessage(request);

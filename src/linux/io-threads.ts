@@ -27,8 +27,10 @@ export class IoThreads {
     this.#idleMs = idleMs;
   }
 
+  /** One that is ready, one that is coming up, or a new one. */
   take(): IoThread {
-    const idle = this.#idle.pop();
+    const ready = this.#idle.findLastIndex(({ thread }) => thread.isReady);
+    const [idle] = this.#idle.splice(ready, 1);
     if (idle !== undefined) {
       clearTimeout(idle.timer);
       return idle.thread;

@@ -5,7 +5,7 @@
 import { parentPort } from 'node:worker_threads';
 import { SystemError } from '../base/errors.js';
 import { addFaultPointsIfAsked } from './fault-points.js';
-import type { IoRequest, IoResponse } from './io-messages.js';
+import type { IoMessage, IoRequest, IoResponse } from './io-messages.js';
 import { LostThreadError } from './operations/namespace.js';
 import { operations } from './operations.js';
 import { sys } from './sys.js';
@@ -36,3 +36,5 @@ if (port === null) throw new Error('io-worker.js runs in a worker thread only');
 port.on('message', (request: IoRequest) => {
   port.postMessage(answer(request));
 });
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+port.postMessage({ kind: 'ready' } satisfies IoMessage);

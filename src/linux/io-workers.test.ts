@@ -159,6 +159,21 @@ test('threads without work end, all but one', async () => {
   expect(await steady()).toBe(before);
 });
 
+test('calls at once do not wait for threads that are still coming up', async () => {
+  await withWorkers(async (cold) =>
+    withWorkers(async (warm) => {
+      await warm.run('pool', 'prepareTarget', ['/tmp', 0o755]);
+      const order: string[] = [];
+      const call = async (io: IoWorkers, name: string): Promise<void> => {
+        await io.run('pool', 'prepareTarget', ['/tmp', 0o755]);
+        order.push(name);
+      };
+      await Promise.all([call(cold, 'cold'), ...['1', '2', '3', '4', '5'].map((name) => call(warm, name))]);
+      expect(order).toEqual(['1', '2', '3', '4', '5', 'cold']);
+    }),
+  );
+});
+
 test('after close() calls fail with UNAVAILABLE', async () => {
   const closed = await withWorkers(async (io) => Promise.resolve(io));
   await expect(closed.run('pool', 'openRoot', ['/'])).rejects.toMatchObject({ code: 'UNAVAILABLE' });

@@ -46,6 +46,8 @@ export class IoWorkers {
   readonly #threads: IoThreads;
   /** In the order in which they get their turn. */
   readonly #keys = new Map<string, KeyState>();
+  /** Given to threads that were not ready for them. */
+  readonly #early: Job[] = [];
   #running = 0;
   #closed = false;
   #onDrained: (() => void) | undefined;
@@ -166,10 +168,15 @@ export class IoWorkers {
 
   #start(job: Job): void {
     const thread = this.#threads.take();
-    job.thread = thread;
     job.timer.refresh();
     this.#running++;
     this.#stateOf(job.key).running++;
+    if (!thread.isReady) this.#early.push(job);
+    this.#give(job, thread);
+  }
+
+  #give(job: Job, thread: IoThread): void {
+    job.thread = thread;
     thread.ask({ op: job.op, args: job.args }, (outcome) => {
       this.#returned(job, thread, outcome);
     });
@@ -187,11 +194,23 @@ export class IoWorkers {
       state.running--;
       this.#running--;
     }
-    if (outcome.kind !== 'died') this.#threads.keep(thread);
+    if (outcome.kind !== 'died') this.#handOn(thread);
     this.#report(job, outcome);
     if (state.queue.length + state.running + state.stuck === 0) this.#keys.delete(job.key);
     this.#dispatch();
     if (this.#running === 0) this.#onDrained?.();
+  }
+
+  /** A thread takes many times as long to come up as most calls: one that is free does the work of one that is not ready. */
+  #handOn(thread: IoThread): void {
+    for (let job = this.#early.shift(); job !== undefined; job = this.#early.shift()) {
+      const late = job.thread;
+      if (job.givenUp || late?.withdraw() !== true) continue;
+      this.#threads.keep(late);
+      this.#give(job, thread);
+      return;
+    }
+    this.#threads.keep(thread);
   }
 
   /** After a job was given up these change nothing for its caller. */

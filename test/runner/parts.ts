@@ -93,5 +93,6 @@ export const PARTS: Readonly<Record<string, Part>> = {
   measured: onGluster(10 * MINUTE, 'test/measured'),
   demo,
   sanity: script(10 * MINUTE, 'test/sanity/main.ts'),
-  'project-quota': onGluster(15 * MINUTE, 'test/project-quota'),
+  // Each in a guest with one processor.
+  'project-quota': inLanes('test/project-quota', 2),
 };
