@@ -13,7 +13,8 @@ const PROGRAM = `
     worker.once('message', resolve);
     worker.postMessage({ op, args });
   });
-  ask('openRoot', [root])
+  new Promise((ready) => worker.once('message', ready))
+    .then(() => ask('openRoot', [root]))
     .then(({ value }) => ask('createFile', [value.fd, 'temporary', 'record', Buffer.from('content')]))
     .then(({ value }) => { process.stdout.write(String(value)); process.exit(0); });
 `;
