@@ -2,13 +2,15 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { BASE_IMAGE, ensureBaseImage } from './lib/base-image.mjs';
+import { BASE_IMAGE, baseImage, ensureBaseImage } from './lib/base-image.mjs';
+import { ARCHITECTURES, withArchitecture } from './lib/emulation.mjs';
 import { capture, ensureDebianPackages, main, requireNode, requireRoot, run, SetupError } from './lib/setup.mjs';
 
 const HELP = `Usage: node scripts/image.mjs [FLAGS]
 
   --name NAME       default: ghcr.io/kayal-storage/kayal:<version of package.json>
   --debootstrap     make ${BASE_IMAGE} with debootstrap instead of pulling it
+  --arch ARCH       ${Object.keys(ARCHITECTURES).join(' or ')}; another one than this machine's is emulated (QEMU, slow)
   --archive FILE    write the image as an OCI archive too (for "ctr images import")
 `;
 
@@ -18,6 +20,7 @@ function flags(args) {
       args,
       options: {
         name: { type: 'string' },
+        arch: { type: 'string' },
         archive: { type: 'string' },
         debootstrap: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -67,21 +70,17 @@ function report(name) {
   }
 }
 
-await main(async (args) => {
-  const { name, archive, debootstrap, help } = flags(args);
-  if (help === true) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  requireNode();
-  requireRoot('buildah with chroot isolation');
-  ensureDebianPackages('image');
-  // Neither a container runtime nor namespaces are needed then, so that it works inside of containers too.
-  process.env['BUILDAH_ISOLATION'] ??= 'chroot';
-  const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
-  const image = name ?? `ghcr.io/kayal-storage/kayal:${version}`;
-  if (debootstrap === true) await ensureBaseImage();
-  const labels = { VERSION: version, REVISION: revision(), CREATED: new Date().toISOString() };
+const HOST = Object.keys(ARCHITECTURES).find((name) => ARCHITECTURES[name] === process.arch);
+
+async function build({ image, version, arch, archive, debootstrap }) {
+  const isEmulated = arch !== HOST;
+  if (debootstrap === true) await ensureBaseImage(arch);
+  const values = {
+    VERSION: version,
+    REVISION: revision(),
+    CREATED: new Date().toISOString(),
+    ...(debootstrap === true && isEmulated ? { BASE: baseImage(arch) } : {}),
+  };
   // Certificate authorities that only this machine trusts (a proxy that opens TLS) are trusted by npm in the build.
   const certificates = process.env['NODE_EXTRA_CA_CERTS'];
   run('buildah', [
@@ -89,12 +88,33 @@ await main(async (args) => {
     `--pull=${debootstrap === true ? 'never' : 'ifmissing'}`,
     '--format=oci',
     '--layers',
+    ...(isEmulated ? [`--platform=linux/${arch}`] : []),
     ...(certificates === undefined ? [] : [`--secret=id=certificates,src=${certificates}`]),
-    ...Object.entries(labels).map(([key, value]) => `--build-arg=${key}=${value}`),
+    ...Object.entries(values).map(([key, value]) => `--build-arg=${key}=${value}`),
     `--tag=${image}`,
     '.',
   ]);
   report(image);
   if (archive !== undefined) run('buildah', ['push', '--quiet', image, `oci-archive:${archive}:${image}`]);
+}
+
+await main(async (args) => {
+  const { name, arch = HOST, archive, debootstrap, help } = flags(args);
+  if (help === true) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (!Object.hasOwn(ARCHITECTURES, arch)) {
+    throw new SetupError(`--arch ${arch}: an image is made for ${Object.keys(ARCHITECTURES).join(' or ')}`);
+  }
+  requireNode();
+  requireRoot('buildah with chroot isolation');
+  ensureDebianPackages('image', ...(arch === HOST ? [] : ['emulation']));
+  // Neither a container runtime nor namespaces are needed then, so that it works inside of containers too.
+  process.env['BUILDAH_ISOLATION'] ??= 'chroot';
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const suffix = arch === HOST ? '' : `-${arch}`;
+  const image = name ?? `ghcr.io/kayal-storage/kayal:${version}${suffix}`;
+  await withArchitecture(arch, () => build({ image, version, arch, archive, debootstrap }));
   return 0;
 });

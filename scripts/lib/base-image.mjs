@@ -6,6 +6,13 @@ import { join } from 'node:path';
 import { capture, run } from './setup.mjs';
 
 export const BASE_IMAGE = 'docker.io/library/debian:trixie-slim';
+const HOST = { x64: 'amd64', arm64: 'arm64' }[process.arch];
+
+/** Images of two architectures cannot have one name here: only this machine's has its public one. */
+export function baseImage(architecture) {
+  return architecture === HOST ? BASE_IMAGE : `localhost/debian-${architecture}:trixie-slim`;
+}
+
 /** In the name of the cached archive: another one after a change here. */
 const EDITION = '1';
 /** What the official slim images leave out too (debuerreotype, .slimify-excludes); copyright files stay. */
@@ -26,15 +33,16 @@ function excludes() {
 }
 
 /** @returns the path of a root file system as a tar archive, from the cache (KAYAL_TEST_CACHE) after the first time */
-async function rootArchive() {
+async function rootArchive(architecture) {
   const cache = process.env['KAYAL_TEST_CACHE'] ?? join(homedir(), '.cache', 'kayal-test');
-  const archive = join(cache, `debian-trixie-slim-${EDITION}.tar`);
+  const suffix = architecture === HOST ? '' : `-${architecture}`;
+  const archive = join(cache, `debian-trixie-slim-${EDITION}${suffix}.tar`);
   if (existsSync(archive) === true) return archive;
   mkdirSync(cache, { recursive: true });
   const work = await mkdtemp(join(cache, 'debian-trixie-slim.unfinished-'));
   try {
     const root = join(work, 'root');
-    run('debootstrap', ['--variant=minbase', 'trixie', root]);
+    run('debootstrap', ['--variant=minbase', `--arch=${architecture}`, 'trixie', root]);
     writeFileSync(join(root, 'etc/dpkg/dpkg.cfg.d/slim'), excludes());
     const patterns = EXCLUDES.map((path) => `--exclude=.${path}`);
     // What debootstrap downloaded; apt fetches it again when it is asked for something.
@@ -48,21 +56,24 @@ async function rootArchive() {
 }
 
 /** Makes the base image under its public name, unless it is there already. */
-export async function ensureBaseImage() {
-  if (capture('buildah', ['images', '--quiet', '--filter', `reference=${BASE_IMAGE}`]) !== '') return;
-  const archive = await rootArchive();
-  const container = capture('buildah', ['from', 'scratch']);
+export async function ensureBaseImage(architecture = HOST) {
+  const name = baseImage(architecture);
+  if (capture('buildah', ['images', '--quiet', '--filter', `reference=${name}`]) !== '') return;
+  const archive = await rootArchive(architecture);
+  const container = capture('buildah', ['from', `--arch=${architecture}`, 'scratch']);
   try {
     run('buildah', ['add', '--quiet', container, archive, '/']);
     run('buildah', [
       'config',
       '--cmd',
       '["bash"]',
+      '--arch',
+      architecture,
       '--env',
       'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       container,
     ]);
-    run('buildah', ['commit', '--quiet', container, BASE_IMAGE]);
+    run('buildah', ['commit', '--quiet', container, name]);
   } finally {
     run('buildah', ['rm', container]);
   }

@@ -13,9 +13,10 @@ import { DIRECTORY, DIRECTORY_PATH, openBeneathBytes, openName, withFd } from '.
 import { fullStatusOf, statusOf } from '../stat.js';
 import { sys } from '../sys.js';
 import { copyAttributes } from './copy-attributes.js';
-import { assertGone, copyFoundFile } from './copy-file.js';
+import { copyFoundFile } from './copy-file.js';
+import { copyIfThere } from './copy-if-there.js';
 import { textOfPath } from './copy-paths.js';
-import { unlessGone, unlessThere } from './copy-races.js';
+import { unlessThere } from './copy-races.js';
 import { BLOCK, type CopyRun } from './copy-run.js';
 import { copySpecial } from './copy-special.js';
 import type { DirectoryWork } from './copy-work.js';
@@ -33,15 +34,13 @@ export function copyEntries(run: CopyRun, work: readonly DirectoryWork[]): void 
       run.directories.push(...work.slice(index));
       return;
     }
-    const copied = unlessGone(() =>
-      withFd(openBeneathBytes(run.source, directory.path, DIRECTORY), (source) =>
+    copyIfThere(run, directory.path, () => {
+      withFd(openBeneathBytes(run.source, directory.path, DIRECTORY), (source) => {
         withFd(openBeneathBytes(run.target, directory.path, DIRECTORY), (target) => {
           copyDirectory(run, { source, target }, directory);
-          return true;
-        }),
-      ),
-    );
-    if (copied !== true) assertGone(run, directory.path);
+        });
+      });
+    });
   }
 }
 
@@ -61,11 +60,9 @@ function copyDirectory(run: CopyRun, open: OpenDirectories, { path, names }: Dir
     }
     run.slice.spend();
     const entryPath = path === '' ? name : `${path}/${name}`;
-    const copied = unlessGone(() => {
+    copyIfThere(run, entryPath, () => {
       copyEntry(run, open, entry, entryPath, () => `${about()}/${textOf(entry)}`);
-      return true;
     });
-    if (copied !== true) assertGone(run, entryPath);
   }
   for (const piece of pieces(left)) run.directories.push({ path, names: piece });
   const lost = copyAttributes(open.source, open.target, fullStatusOf(open.source, about), about);
@@ -80,10 +77,10 @@ function copyEntry(
   about: () => string,
 ): void {
   const type = typeOf(open.source, entry, about);
-  run.entries++;
   if (type === 'file') copyFoundFile(run, open, { name: entry.bytes, path }, about);
   else if (type === 'directory') makeDirectory(run, open, entry, path, about);
   else copySpecial(run, open.source, open.target, entry.bytes, about);
+  run.entries++;
 }
 
 function makeDirectory(

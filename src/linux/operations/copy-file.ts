@@ -1,12 +1,13 @@
 import { SystemError } from '../../base/errors.js';
 import { O_WRONLY } from '../constants.js';
 import type { About } from '../ffi.js';
-import { ANY_PATH, CREATE, DIRECTORY, openBeneathBytes, openName, READ, withFd } from '../handles.js';
+import { CREATE, DIRECTORY, openBeneathBytes, openName, READ, withFd } from '../handles.js';
 import * as libc from '../libc.js';
 import { fullStatusOf, type FullStatus } from '../stat.js';
 import { sys } from '../sys.js';
 import { copyAttributes } from './copy-attributes.js';
 import { copyData, tryClone } from './copy-data.js';
+import { copyIfThere } from './copy-if-there.js';
 import { restoreTimes } from './copy-links.js';
 import { splitBytes, textOfPath } from './copy-paths.js';
 import { unlessGone, unlessThere } from './copy-races.js';
@@ -42,38 +43,52 @@ export function copyFoundFile(
     const work: FileWork = { path, offset: 0, changes: 0, unnamed: false };
     withFd(output, (fd) => {
       if (status.size > SMALL && !run.means.clone) run.files.push(work);
-      else copyContent(run, input, fd, status, work, about);
+      else copySmall(run, { input, output: fd, status, work }, { directory: directories.target, name }, about);
     });
   });
+}
+
+interface OpenFile {
+  readonly input: number;
+  readonly output: number;
+  readonly status: FullStatus;
+  readonly work: FileWork;
+}
+
+/** What the next attempt would find there would pass for the copy. */
+function copySmall(
+  run: CopyRun,
+  { input, output, status, work }: OpenFile,
+  target: { readonly directory: number; readonly name: Uint8Array },
+  about: About,
+): void {
+  try {
+    copyContent(run, input, output, status, work, about);
+  } catch (error) {
+    sys.unlinkat(target.directory, target.name, 0, about);
+    throw error;
+  }
 }
 
 /** Copies a file by itself, as far as the slice goes. */
 export function copyOneFile(run: CopyRun, work: FileWork): void {
   const about = (): string => textOfPath(work.path);
-  const copied = unlessGone(() => {
-    withFd(openBeneathBytes(run.source, work.path, READ), (input) => {
-      const status = fullStatusOf(input, about);
-      if (status.type !== 'file') throw new SystemError('ENOENT', 'copy', about());
-      withFd(openTarget(run, work), (output) => {
-        copyContent(run, input, output, status, work, about);
+  const copied = copyIfThere(run, work.path, () => {
+    try {
+      withFd(openBeneathBytes(run.source, work.path, READ), (input) => {
+        const status = fullStatusOf(input, about);
+        if (status.type !== 'file') throw new SystemError('ENOENT', 'copy', about());
+        withFd(openTarget(run, work), (output) => {
+          copyContent(run, input, output, status, work, about);
+        });
       });
-    });
+    } catch (error) {
+      if (work.unnamed) removeTarget(run, work);
+      throw error;
+    }
     if (work.unnamed) restoreTimes(run, splitBytes(work.path).parent);
-    return true;
   });
-  if (copied === true) return;
-  assertGone(run, work.path);
-  vanish(run, work);
-}
-
-/**
- * The same errors come from the copy, and through GlusterFS also for what is there. A copy without it would look complete.
- * @throws SystemError EAGAIN when something of that name is in the source
- */
-export function assertGone(run: CopyRun, path: string): void {
-  const about = (): string => textOfPath(path);
-  const found = unlessGone(() => withFd(openBeneathBytes(run.source, path, ANY_PATH), (fd) => fullStatusOf(fd, about)));
-  if (found !== undefined) throw new SystemError('EAGAIN', 'copy', about());
+  if (!copied) vanish(run, work);
 }
 
 /** The copy to be, made when its name is not there yet. */
