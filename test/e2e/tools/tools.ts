@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { mustRun, runCommand } from '../../lib/run-command.js';
@@ -23,6 +23,8 @@ interface GoModule {
   /** Name of a program of tests → its package. */
   readonly tests?: Readonly<Record<string, string>>;
   readonly linkerFlags: readonly string[];
+  /** A module of which the proxy lacks the version asked for: built from the one that go.mod names instead, with the files of missing/. */
+  readonly patched?: string;
 }
 
 const SNAPSHOTTER = 'github.com/kubernetes-csi/external-snapshotter/v8';
@@ -55,6 +57,7 @@ const MODULES: readonly GoModule[] = [
     name: 'sidecars',
     programs: Object.fromEntries(Object.entries(SIDECARS).map(([name, path]) => [name, `${path}/cmd/${name}`])),
     linkerFlags: [],
+    patched: 'sigs.k8s.io/sig-storage-lib-external-provisioner/v13',
   },
 ];
 
@@ -83,12 +86,31 @@ async function keyOf({ name, linkerFlags, programs, tests = {} }: GoModule): Pro
   const hash = createHash('sha256').update(JSON.stringify([linkerFlags, programs, tests]));
   if (Object.keys(tests).length > 0) hash.update(await readFile(join(HERE, name, 'suite', 'suite_test.go')));
   for (const file of ['go.mod', 'go.sum']) hash.update(await readFile(join(HERE, name, file)));
+  const missing = join(HERE, name, 'missing');
+  for (const file of await readdir(missing, { recursive: true }).catch(() => []))
+    if (file.endsWith('.go')) hash.update(await readFile(join(missing, file)));
   const { stdout } = await runCommand('go', ['version']);
   return hash.update(stdout).digest('hex').slice(0, 12);
 }
 
+/** @returns flags for go that replace the module by a copy of it with the files of missing/ */
+async function patch(name: GoModule['name'], path: string, directory: string): Promise<string[]> {
+  const copy = join(directory, 'patched');
+  await cp(await sourceOf(path), copy, { recursive: true });
+  // Go keeps its modules read-only.
+  await mustRun('chmod', ['--recursive', 'u+w', copy]);
+  await cp(join(HERE, name, 'missing'), copy, { recursive: true });
+  const text = await readFile(join(HERE, name, 'go.mod'), 'utf8');
+  const replaced = text.replace(`replace ${path} => ${path} `, `replace ${path} => ${copy} // `);
+  if (replaced === text) throw new Error(`go.mod of ${name} does not replace ${path}`);
+  await writeFile(join(directory, 'go.mod'), replaced);
+  await cp(join(HERE, name, 'go.sum'), join(directory, 'go.sum'));
+  return ['-modfile', join(directory, 'go.mod')];
+}
+
 async function buildModule(module: GoModule, directory: string): Promise<void> {
   const cwd = join(HERE, module.name);
+  const patched = module.patched === undefined ? [] : await patch(module.name, module.patched, directory);
   const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOTOOLCHAIN: 'local' };
   const builds = [
     ...Object.entries(module.programs).map(([program, path]) => ({ program, path, verb: ['build'] })),
@@ -96,7 +118,7 @@ async function buildModule(module: GoModule, directory: string): Promise<void> {
   ];
   for (const { program, path, verb } of builds) {
     const started = performance.now();
-    const flags = ['-trimpath', '-ldflags', ['-s', '-w', ...module.linkerFlags].join(' ')];
+    const flags = [...patched, '-trimpath', '-ldflags', ['-s', '-w', ...module.linkerFlags].join(' ')];
     // Whoever works on this machine meanwhile comes first.
     await mustRun('nice', ['-n', '19', 'go', ...verb, ...flags, '-o', join(directory, program), path], {
       cwd,
