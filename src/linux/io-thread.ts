@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { deferred } from '../base/deferred.js';
 import { messageOf } from '../base/errors.js';
 import type { IoMessage, IoRequest, IoResponse } from './io-messages.js';
 
@@ -6,11 +7,12 @@ import type { IoMessage, IoRequest, IoResponse } from './io-messages.js';
 export type IoOutcome = IoResponse | { readonly kind: 'died'; readonly message: string };
 
 /**
- * One io worker. It keeps the process alive only while a request is under way. A thread that hangs in a system call
+ * One io worker. It keeps the process alive only while it loads its code or a request is under way. A thread that hangs in a system call
  * cannot be ended: terminate() takes effect when the call comes back.
  */
 export class IoThread {
   readonly #worker: Worker;
+  readonly #started = deferred<void>();
   #isReady = false;
   /** Asked of a thread that is still coming up. */
   #waiting: IoRequest | undefined;
@@ -26,7 +28,6 @@ export class IoThread {
       trackUnmanagedFds: false,
       resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 },
     });
-    this.#worker.unref();
     this.#worker.on('message', (message: IoMessage) => {
       if (message.kind === 'ready') this.#becomeReady();
       else this.#settle(message);
@@ -38,6 +39,7 @@ export class IoThread {
       this.#reason = messageOf(error);
     });
     this.#worker.on('exit', () => {
+      this.#started.resolve();
       onExit(this);
       this.#settle({ kind: 'died', message: this.#reason });
     });
@@ -61,15 +63,16 @@ export class IoThread {
     if (this.#waiting === undefined) return false;
     this.#waiting = undefined;
     this.#answer = undefined;
-    this.#worker.unref();
     return true;
   }
 
   #becomeReady(): void {
     this.#isReady = true;
+    this.#started.resolve();
     const request = this.#waiting;
     this.#waiting = undefined;
-    if (request !== undefined) this.#post(request);
+    if (request === undefined) this.#worker.unref();
+    else this.#post(request);
   }
 
   #post(request: IoRequest): void {
@@ -86,7 +89,9 @@ export class IoThread {
     this.#worker.unref();
   }
 
+  /** Waits until it is up: ending a thread that loads koffi ends the process (a fatal error of N-API). */
   async terminate(): Promise<void> {
+    await this.#started.promise;
     await this.#worker.terminate();
   }
 

@@ -174,6 +174,15 @@ test('calls at once do not wait for threads that are still coming up', async () 
   );
 });
 
+test('close() ends threads that are still coming up, and not the process', async () => {
+  for (let round = 0; round < 15; round++) {
+    await withWorkers(async (io) => {
+      await io.run('pool', 'prepareTarget', ['/tmp', 0o755]);
+      await Promise.all(Array.from({ length: 6 }, async () => io.run('pool', 'prepareTarget', ['/tmp', 0o755])));
+    });
+  }
+});
+
 test('after close() calls fail with UNAVAILABLE', async () => {
   const closed = await withWorkers(async (io) => Promise.resolve(io));
   await expect(closed.run('pool', 'openRoot', ['/'])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
