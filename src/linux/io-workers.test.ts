@@ -178,7 +178,8 @@ test('close() ends threads that are still coming up, and not the process', async
   for (let round = 0; round < 15; round++) {
     await withWorkers(async (io) => {
       await io.run('pool', 'prepareTarget', ['/tmp', 0o755]);
-      await Promise.all(Array.from({ length: 6 }, async () => io.run('pool', 'prepareTarget', ['/tmp', 0o755])));
+      const calls = Array.from({ length: 6 }, async () => io.run('pool', 'prepareTarget', ['/tmp', 0o755]));
+      expect(new Set(await Promise.all(calls))).toEqual(new Set([false]));
     });
   }
 });
