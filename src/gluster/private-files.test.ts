@@ -2,6 +2,7 @@ import { mkdtemp, readFile, readdir, rm, stat, truncate, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startTimeOf } from '../linux/process-info.js';
 import { makePrivateDirectory, preparePrivateLog, readTextFile, writePrivateFile } from './private-files.js';
 
 describe('private files', () => {
@@ -28,11 +29,12 @@ describe('private files', () => {
   it('leaves nothing half written behind, of this process or of one that was killed', async () => {
     const file = join(directory, 'file');
     const half = (rest: string): Promise<void> => writeFile(join(directory, `file.${rest}.tmp`), 'secret');
-    // No process has the pid 2^22 (proc_sys_kernel(5), pid_max); pid 1 lives, and may be at work.
-    for (const rest of ['4194304-1', `${process.pid}-1000000`, 'c0ffee123456', '1-1']) await half(rest);
+    // No process has the pid 2^22 (proc_sys_kernel(5), pid_max); pid 1 lives and may be at work, but not one that began later.
+    const first = await startTimeOf(1);
+    for (const rest of ['4194304-5-1', `${process.pid}-5-1000000`, '1-99999999999-1', `1-${first}-1`]) await half(rest);
     await writeFile(join(directory, 'file.other'), '');
     await writePrivateFile(file, 'new');
-    expect((await readdir(directory)).toSorted()).toEqual(['file', 'file.1-1.tmp', 'file.other']);
+    expect((await readdir(directory)).toSorted()).toEqual(['file', `file.1-${first}-1.tmp`, 'file.other']);
     await Promise.all([1, 2, 3].map((number) => writePrivateFile(file, `${number}`)));
     expect(await readdir(directory)).toHaveLength(3);
   });

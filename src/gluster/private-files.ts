@@ -2,7 +2,7 @@ import { readFile, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isErrno } from '../base/errors.js';
 import { machine } from '../linux/machine.js';
-import { startTimeOf } from '../linux/process-info.js';
+import { isProcessAlive, startTimeOf } from '../linux/process-info.js';
 
 /** A log file beyond this size is emptied. */
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
@@ -14,8 +14,8 @@ export async function makePrivateDirectory(path: string): Promise<void> {
   await machine.chmod(path, 0o700);
 }
 
-/** What comes after a file's name while it is written: the pid and a number, or random digits of earlier versions. */
-const HALF = /^(?:(\d+)-\d+|[0-9a-f]{12})\.tmp$/;
+/** What comes after a file's name while it is written: the process's pid and start time, and a number. */
+const HALF = /^(\d+)-(\d+)-\d+\.tmp$/;
 /** By this process, just now. */
 const writing = new Set<string>();
 let begun = 0;
@@ -27,9 +27,9 @@ async function removeHalfWritten(path: string): Promise<void> {
     const match = name.startsWith(start) ? HALF.exec(name.slice(start.length)) : null;
     const half = join(dirname(path), name);
     if (match === null || writing.has(half)) continue;
-    const pid = Number(match[1] ?? 0);
-    // A former process may have had our pid: in a container it is always the same.
-    if (pid !== process.pid && (await startTimeOf(pid)) !== undefined) continue;
+    // Pids are used again: in a container by each process that comes after another one.
+    const [, pid = '', startTime = ''] = match;
+    if (pid !== String(process.pid) && (await isProcessAlive(Number(pid), startTime))) continue;
     await machine.rm(half, { force: true });
   }
 }
@@ -37,7 +37,8 @@ async function removeHalfWritten(path: string): Promise<void> {
 /** Writes a file of mode 0600; a reader sees the old content or the new one. */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
   await removeHalfWritten(path);
-  const temporary = `${path}.${process.pid}-${++begun}.tmp`;
+  const startTime = (await startTimeOf(process.pid)) ?? '0';
+  const temporary = `${path}.${process.pid}-${startTime}-${++begun}.tmp`;
   writing.add(temporary);
   try {
     const file = await machine.open(temporary, 'wx', 0o600);
