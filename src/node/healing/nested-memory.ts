@@ -64,18 +64,25 @@ export class NestedMemory {
 
   /**
    * Looks at every mount namespace that may have volumes.
-   * @param isVolume true for mounts of volumes by clients that live
-   * @param isDead true for those by clients that are gone: what was known of their namespace is not to be forgotten
+   * @param isVolume true for mounts of volumes by clients that were alive before this call
+   * @param findDead true for those by clients that are gone by now: what was known of their namespace is not to be forgotten.
+   *   Called when the mounts have been read: a client that dies meanwhile takes what is nested in its volumes with it.
    */
-  async refresh(isVolume: (entry: MountEntry) => boolean, isDead: (entry: MountEntry) => boolean): Promise<void> {
+  async refresh(
+    isVolume: (entry: MountEntry) => boolean,
+    findDead: () => Promise<(entry: MountEntry) => boolean>,
+  ): Promise<void> {
     const namespaces = await mountNamespaces();
     const present = new Set(namespaces.map(({ id }) => id));
     for (const id of this.#known.keys()) if (!present.has(id)) this.#known.delete(id);
+    const seen = new Map<Known, readonly MountEntry[]>();
     for (const namespace of namespaces) {
       const known = this.#known.get(namespace.id) ?? { nested: [], looksInVain: 0 };
       this.#known.set(namespace.id, known);
-      if (known.looksInVain >= ENOUGH_LOOKS) continue;
-      const entries = (await mountsOf(namespace)) ?? [];
+      if (known.looksInVain < ENOUGH_LOOKS) seen.set(known, (await mountsOf(namespace)) ?? []);
+    }
+    const isDead = await findDead();
+    for (const [known, entries] of seen) {
       if (entries.some(isDead)) continue;
       const volumes = entries.filter(isVolume);
       known.looksInVain = volumes.length === 0 ? known.looksInVain + 1 : 0;

@@ -50,7 +50,9 @@ export class NestedWatch {
     const locations = names().flatMap((pool) => pools.current(pool)?.location ?? []);
     const isVolume = (entry: MountEntry): boolean => locations.some((location) => isBindOfPool(entry, location));
     if (!(await readMountinfo()).some(isVolume)) return;
-    const dead = new Set((await Promise.all(names().map((pool) => pools.deadDevices(pool)))).flat());
-    await memory.refresh(isVolume, ({ dev, fsType }) => fsType.startsWith('fuse') && dead.has(dev));
+    await memory.refresh(isVolume, async () => {
+      const dead = new Set((await Promise.all(names().map((pool) => pools.deadDevices(pool)))).flat());
+      return ({ dev, fsType }) => fsType.startsWith('fuse') && dead.has(dev);
+    });
   }
 }
