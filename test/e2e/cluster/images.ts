@@ -39,12 +39,12 @@ async function addPrograms(root: string, programs: readonly string[]): Promise<v
   }
 }
 
-/** busybox, with a dd that has `oflag=nocache`, and a shell that does not take its own instead. */
+/** busybox, with a dd that has `oflag=nocache`, and a shell that does not take its own instead and knows `let`. */
 async function fillTestImage(root: string): Promise<void> {
   await fillBusybox(root);
-  await addPrograms(root, ['/bin/dd', '/bin/dash']);
+  await addPrograms(root, ['/bin/dd', '/bin/bash']);
   await rm(join(root, 'bin/sh'));
-  await symlink('dash', join(root, 'bin/sh'));
+  await symlink('bash', join(root, 'bin/sh'));
 }
 
 function programImage(program: string, name: string): SimpleImage {
