@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { isErrno } from '../base/errors.js';
 import { recordedQuota } from '../gluster/pool-setup.js';
+import { shapeOf } from '../gluster/volfile/group-shape.js';
 import { bricksKey } from '../linux/brick-connection.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { supported } from '../linux/project-quota.js';
@@ -32,13 +33,15 @@ async function hasProjectQuota(io: IoWorkers, key: string, brick: string): Promi
 
 /**
  * The mechanism that the graph of a managed pool is built for: the one it was made for, else the config's. `auto`:
- * project quota where every brick's filesystem has it, else GlusterFS' own quota, which every version has.
+ * project quota where there is one group of bricks and every brick's filesystem has it, else GlusterFS' own quota, which every
+ * version has and which counts over all groups.
  * @param directory the pool's own below the state directory
  */
 export async function brickQuota(config: ManagedPoolConfig, directory: string, io: IoWorkers): Promise<MechanismName> {
   if (config.quota !== 'auto') return config.quota;
   const recorded = await recordedQuota({ config, directory, io });
   if (recorded !== undefined) return recorded;
+  if (config.bricks.length > shapeOf(config).size) return 'gluster';
   const found = await Promise.all(config.bricks.map((brick) => hasProjectQuota(io, bricksKey(config.name), brick)));
   return found.every(Boolean) ? 'project' : 'gluster';
 }

@@ -3,6 +3,7 @@ import { formatBytes } from '../base/units.js';
 import type { Tree } from '../linux/tree.js';
 import { POOL_FILE, checkOwner, readPoolFile } from '../pools/pool-file.js';
 import type { PoolConfig } from '../pools/types.js';
+import { assertWhole } from '../pools/whole-pool.js';
 import type { QuotaMechanism } from '../quota/mechanism.js';
 import { describeRisk, overshootRisk } from '../quota/overshoot-risk.js';
 import { bad, good, inspectPool, listDataPaths, type Finding } from '../volumes/health/inspect.js';
@@ -68,6 +69,7 @@ async function examine(tools: ToolPools, pool: PoolConfig): Promise<Finding[]> {
 async function examineReachable(tools: ToolPools, pool: PoolConfig): Promise<Finding[]> {
   const { runtime, control } = tools;
   const { tree } = await control.attach(pool);
+  await assertWhole(pool, tree);
   const file = await readPoolFile(tree);
   if (file === undefined) return [bad(`has no ${POOL_FILE}: start the controller, which prepares it`)];
   checkOwner(pool.name, file, runtime.config.installation);

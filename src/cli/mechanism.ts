@@ -1,3 +1,4 @@
+import { dataBricks, isArbiterBrick, shapeOf } from '../gluster/volfile/group-shape.js';
 import { bricksKey } from '../linux/brick-connection.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { Tree } from '../linux/tree.js';
@@ -27,7 +28,16 @@ async function projectOf({ config, tree, io }: MechanismOptions): Promise<Candid
   if (config.type === 'directory') return new ProjectMechanism({ trees: [tree], seed: config.name });
   const [first, ...others] = await openBricks(io, bricksKey(config.name), config.bricks);
   if (first === undefined) return impossible('it has no bricks');
-  return new ProjectMechanism({ trees: [first, ...others], seed: config.name, writtenByRoot: true, ownsTrees: true });
+  const shape = shapeOf(config);
+  return new ProjectMechanism({
+    trees: [first, ...others],
+    seed: config.name,
+    writtenByRoot: true,
+    ownsTrees: true,
+    groups: config.bricks.length / shape.size,
+    dataBricks: dataBricks(shape),
+    holdsData: (index) => !isArbiterBrick(shape, index % shape.size),
+  });
 }
 
 /** All of them or none. */
@@ -80,7 +90,7 @@ export function createMechanism(options: MechanismOptions): Promise<QuotaMechani
     pool: config.name,
     wanted: config.quota,
     recorded,
-    groups: 1,
+    groups: config.type === 'managed' ? config.bricks.length / shapeOf(config).size : 1,
     none: noLimits,
     candidates: candidatesFor(options),
   });

@@ -1,4 +1,5 @@
 import { messageOf } from '../base/errors.js';
+import { assertWhole } from '../pools/whole-pool.js';
 import type { Outcome } from './config-check.js';
 import type { Settings, VolumeFilter } from './flags.js';
 import { poolNamed, withToolPools } from './tool-pools.js';
@@ -27,6 +28,7 @@ export async function showVolumes(
     for (const pool of pools) {
       try {
         const { tree } = await control.attach(pool);
+        await assertWhole(pool, tree);
         rows.push(...(await readRows(tree, pool, runtime)));
       } catch (error) {
         isComplete = false;

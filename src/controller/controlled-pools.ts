@@ -1,4 +1,5 @@
 import type { Logger } from '../base/logger.js';
+import { holdsAllOnEachBrick, shapeOf } from '../gluster/volfile/group-shape.js';
 import { HalfRenames } from '../linux/half-renames.js';
 import type { BrickPlaces } from '../linux/brick-connection.js';
 import { BrickLinks } from '../linux/brick-links.js';
@@ -91,7 +92,8 @@ export class ControlledPools {
       config.type === 'managed' && bricksOf !== undefined
         ? { pool: config.name, io, log: poolLog, places: () => bricksOf(config.name) }
         : undefined;
-    const links = bricks && new BrickLinks(bricks);
+    const canShare = config.type === 'managed' && holdsAllOnEachBrick(shapeOf(config), config.bricks.length);
+    const links = bricks && canShare ? new BrickLinks(bricks) : undefined;
     if (links !== undefined) this.#bricks.set(config.name, links);
     const pool = new ControlledPool({
       config,

@@ -4,6 +4,7 @@ import { bricksKey } from '../linux/brick-connection.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { Tree } from '../linux/tree.js';
 import type { MechanismName } from '../quota/mechanism.js';
+import { unrecordedLayout } from './volfile/group-shape.js';
 
 /** What a brick knows about itself, whatever is lost elsewhere. */
 export interface BrickLabel {
@@ -14,6 +15,8 @@ export interface BrickLabel {
   readonly count: number;
   readonly volumeId: string;
   readonly quota: MechanismName;
+  /** What each group of the pool's bricks is (describeShape). */
+  readonly layout: string;
 }
 
 /** What was found at the path of a brick. `hasData`: it holds something of a pool's content. */
@@ -40,10 +43,13 @@ const NO_DATA = new Set([LABEL_HOLDER, 'lost+found']);
 /** undefined: not a label that this version understands. */
 export function parseLabel(text: string): BrickLabel | undefined {
   try {
-    const { pool, index, count, volumeId, quota } = JSON.parse(text) as Record<string, unknown>;
+    const label = JSON.parse(text) as Record<string, unknown>;
+    const { pool, index, count, volumeId, quota } = label;
     if (typeof pool !== 'string' || typeof index !== 'number' || typeof count !== 'number') return undefined;
     if (typeof volumeId !== 'string' || !MECHANISMS.includes(quota)) return undefined;
-    return { pool, index, count, volumeId, quota: quota as MechanismName };
+    const { layout = unrecordedLayout(count) } = label;
+    if (typeof layout !== 'string') return undefined;
+    return { pool, index, count, volumeId, quota: quota as MechanismName, layout };
   } catch {
     return undefined;
   }

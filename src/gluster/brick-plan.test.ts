@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { BrickFinding, BrickLabel } from './brick-label.js';
 import { planBricks } from './brick-plan.js';
-import type { BrickPlanInput } from './brick-plan.js';
+import type { BrickPlan, BrickPlanInput } from './brick-plan.js';
 import type { PoolIdentity } from './pool-identity.js';
+import { describeShape, shapeOf, type GroupWish } from './volfile/group-shape.js';
 
 const bricks = ['/b/0', '/b/1', '/b/2'];
 const label = (index: number, change: Partial<BrickLabel> = {}): BrickLabel => ({
@@ -11,6 +12,7 @@ const label = (index: number, change: Partial<BrickLabel> = {}): BrickLabel => (
   count: 3,
   volumeId: 'id',
   quota: 'gluster',
+  layout: 'replica 3',
   ...change,
 });
 const own = (index: number, hasData = true, change: Partial<BrickLabel> = {}): BrickFinding => ({
@@ -33,6 +35,7 @@ const plan = (findings: readonly BrickFinding[], change: Partial<BrickPlanInput>
   planBricks({
     pool: 'p',
     quota: 'gluster',
+    shape: shapeOf({ replica: findings.length === 1 ? 1 : 3 }),
     bricks: bricks.slice(0, findings.length),
     findings,
     identity: undefined,
@@ -80,7 +83,42 @@ describe('planBricks', () => {
     );
   });
 
+  it('needs enough bricks of every group, as many as its kind takes', () => {
+    const six = Array.from({ length: 6 }, (_, index) => `/b/${index}`);
+    const stepsWithout = (wish: GroupWish, missing: readonly number[]): BrickPlan['steps'] => {
+      const shape = shapeOf(wish);
+      const made = { count: 6, layout: describeShape(shape) };
+      const findings = six.map((_, index) => (missing.includes(index) ? absent : own(index, true, made)));
+      return plan(findings, { bricks: six, shape }).steps;
+    };
+    const refused = expect.objectContaining({ code: 'UNAVAILABLE' }) as Error;
+    expect(stepsWithout({ replica: 3 }, [0, 5])).toHaveLength(6);
+    expect(() => stepsWithout({ replica: 3 }, [0, 1])).toThrow(refused);
+    expect(stepsWithout({ replica: 2, arbiter: 1 }, [2, 3])).toHaveLength(6);
+    expect(stepsWithout({ disperse: { data: 4, redundancy: 2 } }, [0, 1])).toHaveLength(6);
+    expect(() => stepsWithout({ disperse: { data: 4, redundancy: 2 } }, [0, 1, 2])).toThrow(refused);
+    expect(() => stepsWithout({ replica: 1 }, [5])).toThrow(refused);
+  });
+
   it.each<[string, readonly BrickFinding[], Partial<BrickPlanInput>, RegExp]>([
+    [
+      'another layout',
+      [own(0), own(1), own(2)],
+      { shape: shapeOf({ replica: 2, arbiter: 1 }) },
+      /\/b\/0 was made for replica 3, which cannot be changed to replica 2 arbiter 1/,
+    ],
+    [
+      'another layout in the state',
+      [empty, empty, empty],
+      { identity, shape: shapeOf({ disperse: { data: 2, redundancy: 1 } }) },
+      /was made for replica 3, which cannot be changed to disperse-data 2 redundancy 1/,
+    ],
+    [
+      'another layout in a state that records it',
+      [own(0), own(1), own(2)],
+      { identity: { ...identity, layout: 'replica 1' } },
+      /was made for replica 1, which cannot be changed to replica 3/,
+    ],
     ['bricks in another order', [own(1), own(0), own(2)], {}, /\/b\/0 is brick 1 .* put the bricks back/],
     ['a brick of another pool', [own(0, true, { pool: 'q' }), own(1), own(2)], {}, /brick of pool q/],
     ['a namesake', [own(0), own(1), own(2)], { identity: { ...identity, volumeId: 'other' } }, /another pool/],

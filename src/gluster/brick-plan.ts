@@ -2,10 +2,13 @@ import { failedPrecondition, unavailable } from '../base/errors.js';
 import type { MechanismName } from '../quota/mechanism.js';
 import type { BrickFinding, BrickLabel } from './brick-label.js';
 import type { PoolIdentity } from './pool-identity.js';
+import { bricksNeeded, describeShape, groupsOf, unrecordedLayout, type GroupShape } from './volfile/group-shape.js';
 
 export interface BrickPlanInput {
   readonly pool: string;
   readonly quota: MechanismName;
+  /** What each group of the bricks is. */
+  readonly shape: GroupShape;
   /** The bricks' paths in their order. */
   readonly bricks: readonly string[];
   /** What was found at each. */
@@ -28,10 +31,13 @@ function isLabelled(finding: BrickFinding): finding is Labelled {
 
 /** What is wrong with a brick that says about itself that it is another one; undefined: nothing. */
 function contradiction(label: BrickLabel, index: number, input: BrickPlanInput): string | undefined {
-  const { pool, quota, bricks, identity } = input;
+  const { pool, quota, shape, bricks, identity } = input;
   if (label.pool !== pool) return `is a brick of pool ${label.pool}: take it out of pool ${pool}`;
   if (label.count !== bricks.length) {
     return `was made for a pool of ${label.count} bricks: the number of bricks cannot be changed`;
+  }
+  if (label.layout !== describeShape(shape)) {
+    return `was made for ${label.layout}, which cannot be changed to ${describeShape(shape)}`;
   }
   if (label.index !== index) {
     return `is brick ${label.index} of the pool, but the configuration lists it as ${index}: put the bricks back in their order`;
@@ -70,26 +76,33 @@ const ABSENT_TEXT = {
   empty: 'it is empty',
 } as const;
 
+function refuseOtherIdentity({ pool, quota, shape, bricks, identity }: BrickPlanInput): void {
+  if (identity === undefined) return;
+  if (identity.pool !== pool) {
+    throw failedPrecondition(`pool ${pool}: its state directory belongs to pool ${identity.pool}`);
+  }
+  if (identity.bricks.length !== bricks.length) {
+    throw failedPrecondition(
+      `pool ${pool} was made with ${identity.bricks.length} bricks: their number cannot be changed`,
+    );
+  }
+  const layout = identity.layout ?? unrecordedLayout(bricks.length);
+  if (layout !== describeShape(shape)) {
+    throw failedPrecondition(`pool ${pool} was made for ${layout}, which cannot be changed to ${describeShape(shape)}`);
+  }
+  if (identity.quota !== quota) {
+    throw failedPrecondition(`pool ${pool} was made for quota ${identity.quota}, which cannot be changed to ${quota}`);
+  }
+}
+
 /**
  * Decides from what is there what to do with each brick. A directory becomes a brick only while no brick holds data:
  * where data was, an empty directory is a disk that is not mounted.
  * @throws KayalError FAILED_PRECONDITION for bricks that are other ones than configured, UNAVAILABLE when too few are there
  */
 export function planBricks(input: BrickPlanInput): BrickPlan {
-  const { pool, identity, findings, bricks } = input;
-  if (identity !== undefined && identity.pool !== pool) {
-    throw failedPrecondition(`pool ${pool}: its state directory belongs to pool ${identity.pool}`);
-  }
-  if (identity !== undefined && identity.bricks.length !== bricks.length) {
-    throw failedPrecondition(
-      `pool ${pool} was made with ${identity.bricks.length} bricks: their number cannot be changed`,
-    );
-  }
-  if (identity !== undefined && identity.quota !== input.quota) {
-    throw failedPrecondition(
-      `pool ${pool} was made for quota ${identity.quota}, which cannot be changed to ${input.quota}`,
-    );
-  }
+  const { pool, shape, identity, findings, bricks } = input;
+  refuseOtherIdentity(input);
   refuseContradictions(input);
   const isNew = identity?.state !== 'ready' && !findings.some((finding) => isLabelled(finding) && finding.hasData);
   const steps = findings.map((finding, index): BrickPlan['steps'][number] => {
@@ -110,8 +123,10 @@ export function planBricks(input: BrickPlanInput): BrickPlan {
     return 'make';
   });
   const missing = steps.flatMap((step) => (typeof step === 'object' ? [step.missing] : []));
-  // A new pool starts whole, and replication writes to a majority only.
-  if ((isNew && missing.length > 0) || bricks.length - missing.length <= bricks.length / 2) {
+  const isServed = (group: readonly BrickPlan['steps'][number][]): boolean =>
+    group.filter((step) => typeof step !== 'object').length >= bricksNeeded(shape);
+  // A new pool starts whole, and a group that lacks too many serves nobody.
+  if ((isNew && missing.length > 0) || !groupsOf(shape, steps).every(isServed)) {
     throw unavailable(`pool ${pool}: ${missing.join('; ')}`);
   }
   const volumeId = identity?.volumeId ?? findings.find(isLabelled)?.label.volumeId;

@@ -1,8 +1,9 @@
-import { readdir, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../base/errors.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { Tree } from '../linux/tree.js';
+import { idsToHeal } from './heal-info.js';
 
 /** storage/posix gives an entry its id after it has made it; one without has never been anybody's. */
 const ID_XATTR = 'trusted.gfid';
@@ -27,7 +28,7 @@ export interface HalfMadeOptions {
  * @returns the paths of what was removed
  */
 export async function removeHalfMade({ io, key, bricks, now }: HalfMadeOptions): Promise<readonly string[]> {
-  const ids = new Set((await Promise.all(bricks.map(idsToHeal))).flat());
+  const ids = new Set((await Promise.all(bricks.map(idsToHeal))).flat().filter((id) => UUID.test(id)));
   const removed: string[] = [];
   if (ids.size === 0) return removed;
   for (const brick of bricks) {
@@ -43,12 +44,6 @@ export async function removeHalfMade({ io, key, bricks, now }: HalfMadeOptions):
     }
   }
   return removed;
-}
-
-/** features/index: what a brick knows to be incomplete on another one. */
-async function idsToHeal(brick: string): Promise<string[]> {
-  const names = await unlessAbsent(readdir(join(brick, '.glusterfs/indices/xattrop')));
-  return (names ?? []).filter((name) => UUID.test(name));
 }
 
 /** Where the directory with that id is, relative to the brick; undefined: there is none, or it is the root. */

@@ -3,15 +3,20 @@ import { join } from 'node:path';
 import { isErrno } from '../base/errors.js';
 
 /**
- * Entries that a brick knows to be incomplete elsewhere: everything in its index but the `xattrop-<uuid>` base file that
- * the entries are hard links of (features/index).
+ * The gfids of entries that a brick knows to be incomplete elsewhere: everything in its index but the `xattrop-<uuid>` base file
+ * that the entries are hard links of (features/index).
  */
-export async function pendingHealsOf(brick: string): Promise<number> {
+export async function idsToHeal(brick: string): Promise<string[]> {
   try {
     const names = await readdir(join(brick, '.glusterfs/indices/xattrop'));
-    return names.filter((name) => !name.startsWith('xattrop-')).length;
+    return names.filter((name) => !name.startsWith('xattrop-'));
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return 0;
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
     throw error;
   }
+}
+
+/** How many they are. */
+export async function pendingHealsOf(brick: string): Promise<number> {
+  return (await idsToHeal(brick)).length;
 }

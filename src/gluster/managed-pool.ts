@@ -9,6 +9,7 @@ import { BrickReadiness } from './brick-readiness.js';
 import type { Daemon } from './daemon.js';
 import { DirectoryLock } from './directory-lock.js';
 import { HalfMadeWatch } from './half-made-watch.js';
+import { pendingDisperseHeals } from './disperse-heals.js';
 import { pendingHealsOf } from './heal-info.js';
 import { refuseForeignBrickProcesses } from './pool-presence.js';
 import { brickClientPath, poolPaths, preparePoolProcesses, removeRuntimeFiles } from './pool-processes.js';
@@ -19,8 +20,9 @@ import { renewProcesses } from './renew.js';
 import { checkBrickTlsFiles } from './tls-files.js';
 import { glusterVersion } from './version.js';
 import { numberedBricks } from './volfile/cluster.js';
+import { bricksNeeded, groupsOf, shapeOf, type GroupShape } from './volfile/group-shape.js';
 import { needsSelfHeal } from './volfile/self-heal.js';
-import type { PoolLayout } from './volfile/layout.js';
+import type { BrickGroup, PoolLayout } from './volfile/layout.js';
 
 export interface ManagedPoolOptions {
   readonly config: ManagedPoolConfig;
@@ -48,6 +50,8 @@ interface Parts {
   readonly io: IoWorkers;
   readonly layout: PoolLayout;
 }
+
+const sum = (counts: readonly number[]): number => counts.reduce((all, count) => all + count, 0);
 
 /** A pool whose bricks run on this machine, on loopback, without glusterd; its processes outlive this one. */
 export class ManagedPool {
@@ -125,13 +129,13 @@ export class ManagedPool {
     // One after the other would leave no majority that can talk to one another.
     if (isCut) await Promise.all(found.map(({ daemon }) => daemon.stop()));
     await Promise.all(bricks.map((daemon) => daemon.start()));
-    await this.#awaitMajority();
+    await this.#awaitGroups();
     // They would try again only after seconds if they came before the bricks.
     await Promise.all(helpers.map((daemon) => daemon.start()));
     this.#renewing = renewProcesses({
       outdated: found.filter(({ was }) => was === 'outdated' && !isCut).map(({ daemon }) => daemon),
-      isReplica: (daemon) => bricks.length > 1 && bricks.includes(daemon),
-      pendingHeals: () => this.pendingHeals(),
+      isReplica: (daemon) => this.#shape.size > 1 && bricks.includes(daemon),
+      pendingHeals: () => this.#indexed(),
       stopped: () => this.#stopped,
     }).catch((error: unknown) => {
       log.error({ reason: messageOf(error) }, `pool ${layout.pool}: processes with an old volfile were not restarted`);
@@ -147,10 +151,15 @@ export class ManagedPool {
     return daemon !== undefined && brick !== undefined && this.#readiness.wait(daemon, brick);
   }
 
-  async #awaitMajority(): Promise<void> {
+  get #shape(): GroupShape {
+    return shapeOf(this.#parts.options.config);
+  }
+
+  async #awaitGroups(): Promise<void> {
     const { bricks } = this.#processes;
     const up = await Promise.all(bricks.map((_, index) => this.#awaitReady(index)));
-    if (up.filter(Boolean).length > bricks.length / 2) return;
+    const needed = bricksNeeded(this.#shape);
+    if (groupsOf(this.#shape, up).every((group) => group.filter(Boolean).length >= needed)) return;
     const reasons = this.bricks().flatMap(({ path, up: isUp, reason }) =>
       isUp ? [] : [`brick ${path}: ${reason ?? 'it does not listen'}`],
     );
@@ -182,14 +191,24 @@ export class ManagedPool {
       bricks: bricks.map(({ path }) => path),
       volfiles: bricks.map((_, index) => brickClientPath(directory, index)),
       logFile: join(poolPaths(directory).logs, 'brick-clients.log'),
+      groupSize: this.#shape.size,
+      needed: bricksNeeded(this.#shape),
       away: away && `brick ${away.path} is away: ${away.reason ?? 'it does not listen'}`,
     };
   }
 
   /** Entries that wait to be healed, over all bricks of this machine that are there; one file may count on two bricks. */
   async pendingHeals(): Promise<number> {
-    const counts = await Promise.all(numberedBricks(this.layout).map(({ brick }) => pendingHealsOf(brick.path)));
-    return counts.reduce((sum, count) => sum + count, 0);
+    if (this.#shape.kind !== 'disperse') return this.#indexed();
+    const { io, layout } = this.#parts;
+    const count = ({ bricks }: BrickGroup): Promise<number> =>
+      pendingDisperseHeals({ io, key: bricksKey(layout.pool), bricks: bricks.map(({ path }) => path) });
+    return sum(await Promise.all(layout.groups.map(count)));
+  }
+
+  /** What the bricks' indices hold: of a disperse group also files that are being written to, which the restart of another brick would cut. */
+  async #indexed(): Promise<number> {
+    return sum(await Promise.all(numberedBricks(this.layout).map(({ brick }) => pendingHealsOf(brick.path))));
   }
 
   /** Lets go of the pool and leaves its processes running, for the next driver to adopt. */

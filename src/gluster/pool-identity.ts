@@ -9,6 +9,8 @@ export interface PoolIdentity {
   readonly pool: string;
   readonly volumeId: string;
   readonly quota: MechanismName;
+  /** What each group of its bricks is (describeShape); absent in pools that were made before it was recorded. */
+  readonly layout?: string | undefined;
   /** `creating` until every brick has its label: only then may an empty directory become a brick. */
   readonly state: 'creating' | 'ready';
   readonly credentials: { readonly username: string; readonly password: string };

@@ -13,6 +13,7 @@ import type { PoolIdentity, PoolIdentityBrick } from './pool-identity.js';
 import { isPoolRunning } from './pool-presence.js';
 import { chooseBrickPort, isPortFree } from './ports.js';
 import type { CertificateFacts } from './tls-files.js';
+import { describeShape, groupsOf, isArbiterBrick, shapeOf } from './volfile/group-shape.js';
 import type { PoolLayout } from './volfile/layout.js';
 
 /** The only address that bricks of a managed pool listen on. */
@@ -49,12 +50,20 @@ async function sharedBy(paths: readonly string[]): Promise<number[]> {
   return devices.map((dev) => (dev === undefined ? 1 : devices.filter((other) => other === dev).length));
 }
 
-async function makeBricks({ config, quota }: PoolSetupOptions): Promise<PoolIdentityBrick[]> {
+async function sharesOf({ config, quota }: PoolSetupOptions): Promise<number[]> {
   // Project quota's limits are read with statfs, which storage/posix divides by this number.
-  const shares = quota === 'project' ? config.bricks.map(() => 1) : await sharedBy(config.bricks);
+  if (quota === 'project') return config.bricks.map(() => 1);
+  const shape = shapeOf(config);
+  const isArbiter = (index: number): boolean => isArbiterBrick(shape, index % shape.size);
+  const shares = await sharedBy(config.bricks.filter((_, index) => !isArbiter(index)));
+  // An arbiter takes next to no space, and replication does not ask it for its figures (afr_statfs).
+  return config.bricks.map((_, index) => (isArbiter(index) ? 1 : (shares.shift() ?? 1)));
+}
+
+async function makeBricks(options: PoolSetupOptions): Promise<PoolIdentityBrick[]> {
   const taken = new Set<number>();
   const bricks: PoolIdentityBrick[] = [];
-  for (const share of shares) {
+  for (const share of await sharesOf(options)) {
     const port = await chooseBrickPort(LOOPBACK, taken);
     taken.add(port);
     bricks.push({ port, sharedBy: share });
@@ -84,6 +93,7 @@ async function makeIdentity(options: PoolSetupOptions, volumeId: string | undefi
     pool: options.config.name,
     volumeId: volumeId ?? randomUUID(),
     quota: options.quota,
+    layout: describeShape(shapeOf(options.config)),
     state: 'creating',
     credentials: { username: randomUUID(), password: randomBytes(24).toString('hex') },
     bricks: await makeBricks(options),
@@ -94,13 +104,14 @@ async function makeMissingBricks(options: PoolSetupOptions, plan: BrickPlan, vol
   const { config, io, quota } = options;
   // The root of a pool of static volumes may be published as it is.
   const mode = config.staticOnly ? 0o755 : 0o700;
+  const layout = describeShape(shapeOf(config));
   for (const [index, step] of plan.steps.entries()) {
     const path = config.bricks[index];
     if (typeof step === 'object' || path === undefined) continue;
     // Also for a brick that has its label: the last step of labelling may be what a crash prevented.
     await labelBrick(io, {
       path,
-      label: { pool: config.name, index, count: config.bricks.length, volumeId, quota },
+      label: { pool: config.name, index, count: config.bricks.length, volumeId, quota, layout },
       mode: step === 'make' ? mode : undefined,
     });
   }
@@ -110,20 +121,21 @@ function layoutOf(
   { config, quota, certificate }: PoolSetupOptions,
   { volumeId, credentials, bricks }: PoolIdentity,
 ): PoolLayout {
+  const shape = shapeOf(config);
+  const located = bricks.map(({ port, sharedBy: shared }, index) => ({
+    host: LOOPBACK,
+    port,
+    path: config.bricks[index] ?? '',
+    sharedBy: shared,
+  }));
   return {
     pool: config.name,
     volumeId,
-    groups: [
-      {
-        kind: config.replica === 1 ? 'single' : 'replicate',
-        bricks: bricks.map(({ port, sharedBy: shared }, index) => ({
-          host: LOOPBACK,
-          port,
-          path: config.bricks[index] ?? '',
-          sharedBy: shared,
-        })),
-      },
-    ],
+    groups: groupsOf(shape, located).map((group) => ({
+      kind: shape.kind,
+      ...(shape.kind === 'disperse' ? { redundancy: shape.redundancy } : {}),
+      bricks: group,
+    })),
     credentials,
     quota: quota === 'project' ? 'none' : quota,
     quotaTimeouts: config.quotaProfile === 'large-volumes' ? { soft: 1, hard: 0 } : { soft: 0, hard: 0 },
@@ -161,14 +173,15 @@ export async function recordedQuota({
  */
 export async function setUpPool(options: PoolSetupOptions): Promise<PoolSetup> {
   const { config, quota, directory, io } = options;
-  if (config.bricks.length !== config.replica) {
+  const shape = shapeOf(config);
+  if (config.bricks.length === 0 || config.bricks.length % shape.size !== 0) {
     throw failedPrecondition(
-      `pool ${config.name}: replica ${config.replica} needs ${config.replica} bricks, not ${config.bricks.length}`,
+      `pool ${config.name}: ${describeShape(shape)} needs ${shape.size} bricks for each group, and has ${config.bricks.length} in all`,
     );
   }
   const found = await renewPorts(directory, await readIdentity(directory));
   const findings = await Promise.all(config.bricks.map((path) => inspectBrick(io, config.name, path)));
-  const plan = planBricks({ pool: config.name, quota, bricks: config.bricks, findings, identity: found });
+  const plan = planBricks({ pool: config.name, quota, shape, bricks: config.bricks, findings, identity: found });
   let identity = found ?? (await makeIdentity(options, plan.volumeId));
   if (identity.state === 'creating') {
     await writeIdentity(directory, identity);

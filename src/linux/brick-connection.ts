@@ -9,6 +9,10 @@ export interface BrickPlaces {
   /** A volfile for each brick: its client and nothing else. */
   readonly volfiles: readonly string[];
   readonly logFile: string;
+  /** Every so many bricks, in their order, are a group: they hold the same files. */
+  readonly groupSize: number;
+  /** How many bricks of a group have to do a change for it to count. */
+  readonly needed: number;
   /** Which brick is away, and why; absent: none. */
   readonly away?: string | undefined;
 }

@@ -4,6 +4,8 @@ import type { BrickPlaces } from './brick-connection.js';
 import { BrickLinks } from './brick-links.js';
 import { withDirectory, withWorkers } from './testing.js';
 
+const NOWHERE: BrickPlaces = { bricks: [], volfiles: [], logFile: '', groupSize: 1, needed: 1 };
+
 /** Asks three times for connections. @returns what the log said */
 async function asked(places: () => Promise<BrickPlaces>): Promise<string[]> {
   const said: string[] = [];
@@ -19,7 +21,7 @@ async function asked(places: () => Promise<BrickPlaces>): Promise<string[]> {
 
 it('says once that the filesystem of a brick cannot share blocks', async () => {
   await withDirectory(async (brick) => {
-    const said = await asked(async () => ({ bricks: ['/proc', brick], volfiles: [], logFile: '' }));
+    const said = await asked(async () => ({ ...NOWHERE, bricks: ['/proc', brick] }));
     expect(said).toEqual([expect.stringMatching(/content of files is copied: .*brick \/proc cannot share blocks/)]);
   });
 });
@@ -28,7 +30,7 @@ it('says once that a brick is away, and asks again each time', async () => {
   let times = 0;
   const said = await asked(async () => {
     times++;
-    return { bricks: [], volfiles: [], logFile: '', away: 'brick /b/1 is away' };
+    return { ...NOWHERE, away: 'brick /b/1 is away' };
   });
   expect(times).toBe(3);
   expect(said).toEqual([expect.stringMatching(/content of files is copied: .*brick \/b\/1 is away/)]);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SystemError } from '../base/errors.js';
-import { bricksKey, connectToBrick, endConnection, type BrickOptions } from './brick-connection.js';
+import { bricksKey, connectToBrick, endConnection, type BrickOptions, type BrickPlaces } from './brick-connection.js';
 import { Tree } from './tree.js';
 
 /** A look at a brick must not take long. */
@@ -9,8 +9,31 @@ const DEADLINE_MS = 5_000;
 const TRIES = 20;
 const PAUSE_MS = 50;
 
+/** At which of the two places of a rename a brick has the directory. */
+export interface RenameState {
+  readonly from: boolean;
+  readonly to: boolean;
+}
+
 /**
- * Renames of directories that took place on some bricks of a replicated pool and not on most of them. GlusterFS says that they
+ * The bricks on which a rename has to be taken back, by their numbers. A group in which enough bricks have renamed heals the
+ * others; as a directory is in every group, one that has too few takes the rename of all others back.
+ */
+export function halfRenamed(
+  has: readonly RenameState[],
+  { groupSize, needed }: Pick<BrickPlaces, 'groupSize' | 'needed'>,
+): number[] {
+  const isRenamed = ({ from, to }: RenameState): boolean => to && !from;
+  const isRefused = (_: RenameState, first: number): boolean => {
+    if (first % groupSize !== 0) return false;
+    const group = has.slice(first, first + groupSize);
+    return group.some(({ from, to }) => from && !to) && group.filter(isRenamed).length < needed;
+  };
+  return has.some(isRefused) ? has.flatMap((one, index) => (isRenamed(one) ? [index] : [])) : [];
+}
+
+/**
+ * Renames of directories that took place on some bricks of a pool with copies and not on most of them. GlusterFS says that they
  * failed, has the directory at both places from then on, answers ENOTCONN at the new one, and cannot heal it.
  */
 export class HalfRenames {
@@ -28,19 +51,17 @@ export class HalfRenames {
    * @throws SystemError, KayalError when a brick could not be asked to
    */
   async undo(from: string, to: string): Promise<boolean> {
-    const { bricks, volfiles, logFile } = await this.#options.places();
+    const places = await this.#options.places();
+    const { bricks, volfiles, logFile } = places;
     const has = await Promise.all(
       bricks.map(async (brick) => ({ from: await this.#has(brick, from), to: await this.#has(brick, to) })),
     );
-    const renamed = has.flatMap((one, index) => (one.to && !one.from ? [index] : []));
-    if (renamed.length === 0 || renamed.length * 2 > bricks.length || !has.some((one) => one.from && !one.to)) {
-      return false;
-    }
-    for (const index of renamed) {
+    const undone = halfRenamed(has, places);
+    for (const index of undone) {
       this.#options.log.warn({ brick: bricks[index], from, to }, 'a rename that most bricks refused is taken back');
       await this.#rename(volfiles[index] ?? '', logFile, to, from);
     }
-    return true;
+    return undone.length > 0;
   }
 
   /** The names in a directory, as far as any brick knows them. */

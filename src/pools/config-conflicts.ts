@@ -1,4 +1,4 @@
-import type { Problem, RawPool } from './config-rules.js';
+import type { Problem, RawPool } from './config-problem.js';
 
 /** A directory that a pool takes for itself, with everything below it. */
 interface Claim {

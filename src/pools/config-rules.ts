@@ -1,13 +1,6 @@
 import { checkClientOptions } from '../gluster/client-options.js';
-
-/** One thing that is wrong: where (a key path such as `pools[1].bricks`) and what is allowed. */
-export interface Problem {
-  readonly key: string;
-  readonly message: string;
-}
-
-/** A pool as it stands in the file, of any shape: rules look at what is there, so that one wrong key hides no other. */
-export type RawPool = Readonly<Record<string, unknown>>;
+import type { Problem, RawPool } from './config-problem.js';
+import { layoutRule } from './layout-rule.js';
 
 type Rule = (pool: RawPool) => readonly Problem[];
 
@@ -21,11 +14,6 @@ const staticPoolHasNoQuota: Rule = (pool) =>
 const staticPoolHasNoInlineVolumes: Rule = (pool) =>
   pool['staticOnly'] === true && pool['inlineVolumes'] !== undefined
     ? problem('inlineVolumes', 'must be left out with staticOnly: Kayal makes nothing in such a pool')
-    : [];
-
-const oneBrickPerReplica: Rule = ({ replica, bricks }) =>
-  (replica === 1 || replica === 3) && Array.isArray(bricks) && bricks.length !== replica
-    ? problem('bricks', `must list exactly ${replica} (one per replica), lists ${bricks.length}`)
     : [];
 
 const glusterQuotaKeys: Rule = (pool) => {
@@ -73,7 +61,7 @@ const sharedOrOfOneNode: Rule = ({ shared, node }) => {
 };
 
 const RULES: Readonly<Record<string, readonly Rule[]>> = {
-  managed: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, oneBrickPerReplica, glusterQuotaKeys],
+  managed: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, layoutRule, glusterQuotaKeys],
   gluster: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, knownClientOptions, oneWayToSayManagementTls],
   directory: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, sharedOrOfOneNode],
 };

@@ -105,22 +105,27 @@ const glusterTls = v.optional(
   ),
 );
 
-function replicaMessage(issue: { readonly input: unknown }): string {
-  if (issue.input !== 2) return 'must be 1 or 3';
-  return 'must be 1 or 3: with two copies nobody can tell which is right once they differ; take 3, with a third brick';
-}
+const WHOLE = 'must be a whole number, at least 1';
+const brickCount = v.pipe(
+  v.number(WHOLE),
+  v.check((count) => Number.isInteger(count) && count >= 1, WHOLE),
+);
 
 const managed = v.object({
   ...common,
   type: v.literal('managed'),
   quota: quota(['auto', 'project', 'gluster', 'simple', 'none'], ''),
-  replica: v.picklist([1, 3], replicaMessage),
+  replica: v.optional(v.picklist([1, 2, 3], 'must be 1 or 3')),
+  arbiter: v.optional(v.literal(1, 'must be 1: the last brick of each group')),
+  disperse: v.optional(
+    v.strictObject({ data: brickCount, redundancy: brickCount }, 'must be a mapping with the keys data and redundancy'),
+  ),
   bricks: v.array(
     absolutePath(
       `must be an absolute path without . and .. of letters, digits and . _ + @ = / -, of at most ${MAX_PATH} bytes`,
       (path) => VOLFILE_CHARACTERS.test(path),
     ),
-    'must be a list of absolute paths, one per replica',
+    'must be a list of absolute paths, one per replica, group by group',
   ),
   clientCache: v.optional(boolean, true),
   quotaStrict: v.optional(boolean, false),

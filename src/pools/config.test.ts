@@ -4,6 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { ConfigError, parseConfig } from './config.js';
 
 const FILE = '/etc/kayal/config.yaml';
+const DISPERSED = {
+  name: 'fast',
+  type: 'managed',
+  disperse: { data: 2, redundancy: 1 },
+  bricks: ['/srv/a', '/srv/b', '/srv/c'],
+};
 const MANAGED = { name: 'fast', type: 'managed', replica: 3, bricks: ['/srv/a', '/srv/b', '/srv/c'] };
 const GLUSTER = { name: 'old', type: 'gluster', hosts: ['gluster1', '10.0.0.2', 'fd00::1'], volume: 'vol-1' };
 const DIRECTORY = { name: 'nfs', type: 'directory', path: '/mnt/nfs', shared: true };
@@ -98,6 +104,21 @@ describe('parseConfig', () => {
     });
   });
 
+  it.each([
+    { replica: 1 },
+    { replica: 3 },
+    { replica: 2, arbiter: 1 },
+    { replica: 3, arbiter: 1 },
+    { disperse: { data: 2, redundancy: 1 } },
+    { disperse: { data: 4, redundancy: 2 } },
+  ])('takes %j with one group of bricks and with several', (layout) => {
+    for (const count of [6, 12]) {
+      const bricks = Array.from({ length: count }, (_, index) => `/srv/${index}`);
+      const { pools } = parseConfig(fileWith({ name: 'fast', type: 'managed', bricks, ...layout }), FILE);
+      expect(pools).toMatchObject([{ ...layout, bricks }]);
+    }
+  });
+
   it('lists every problem at once, each with the file, the key and what is allowed', () => {
     const text = fileWith(
       { ...MANAGED, replica: 5, bricks: ['srv/a'], overcommit: 'much', colour: 'blue', size: 1 },
@@ -137,7 +158,32 @@ describe('parseConfig', () => {
     [fileWith({ name: 'a', type: 'ceph' }), 'pools[0].type: must be one of managed, gluster, directory (is "ceph")'],
     [fileWith({ type: 'managed' }), 'pools[0].replica: is missing; it must be 1 or 3'],
     [fileWith({ ...MANAGED, replica: 2 }), 'pools[0].replica: must be 1 or 3: with two copies nobody can tell'],
-    [fileWith({ ...MANAGED, replica: 1 }), 'pools[0].bricks: must list exactly 1 (one per replica), lists 3'],
+    [
+      fileWith({ ...MANAGED, bricks: ['/srv/a', '/srv/b'] }),
+      'pools[0].bricks: must list 3 for each group, so 3, 6, 9, … (replica 3), lists 2',
+    ],
+    [fileWith({ ...MANAGED, replica: 1, bricks: [] }), 'pools[0].bricks: must list one or more (replica 1), lists 0'],
+    [fileWith({ ...MANAGED, replica: 1, arbiter: 1 }), 'pools[0].arbiter: goes with replica: 2'],
+    [fileWith({ ...MANAGED, arbiter: 2 }), 'pools[0].arbiter: must be 1: the last brick of each group (is 2)'],
+    [fileWith({ ...MANAGED, disperse: { data: 2, redundancy: 1 } }), 'disperse: cannot be given with replica'],
+    [fileWith({ ...DISPERSED, arbiter: 1 }), 'pools[0].arbiter: cannot be given with disperse'],
+    [fileWith({ ...DISPERSED, disperse: 3 }), 'pools[0].disperse: must be a mapping with the keys data and redundancy'],
+    [
+      fileWith({ ...DISPERSED, disperse: { data: 2 } }),
+      'pools[0].disperse.redundancy: must be a mapping with the keys',
+    ],
+    [fileWith({ ...DISPERSED, disperse: { data: 2.5, redundancy: 1 } }), 'data: must be a whole number, at least 1'],
+    [
+      fileWith({ ...DISPERSED, disperse: { data: 2, redundancy: 2 } }),
+      'pools[0].disperse.redundancy: must be less than data (is 2 of data 2)',
+    ],
+    [fileWith({ ...DISPERSED, disperse: { data: 17, redundancy: 1 } }), 'disperse.data: must be at most 16 (is 17)'],
+    [
+      fileWith({ ...DISPERSED, bricks: ['/srv/a', '/srv/b', '/srv/c', '/srv/d'] }),
+      'bricks: must list 3 for each group, so 3, 6, 9, … (disperse-data 2 redundancy 1), lists 4',
+    ],
+    [fileWith({ ...MANAGED, replica: 1, quota: 'simple' }), 'quota: simple works with replica: 1 or 3 and one group'],
+    [fileWith({ ...DISPERSED, quota: 'simple' }), 'pools[0].quota: simple works with replica: 1 or 3 and one group'],
     [fileWith({ ...MANAGED, quota: 'fast' }), 'pools[0].quota: must be one of auto, project, gluster, simple, none'],
     [fileWith({ ...MANAGED, quota: 'project', quotaStrict: true }), 'quotaStrict: applies with quota: gluster or auto'],
     [fileWith({ ...MANAGED, quota: 'none', quotaProfile: 'large-volumes' }), 'pools[0].quotaProfile: applies with'],
@@ -229,6 +275,8 @@ describe('any file', () => {
       'name',
       'type',
       'replica',
+      'arbiter',
+      'disperse',
       'bricks',
       'quota',
       'hosts',

@@ -2,7 +2,8 @@ import * as v from 'valibot';
 import { parseDocument } from 'yaml';
 import { messageOf } from '../base/errors.js';
 import { findConflicts } from './config-conflicts.js';
-import { checkPoolRules, type Problem, type RawPool } from './config-rules.js';
+import type { Problem, RawPool } from './config-problem.js';
+import { checkPoolRules } from './config-rules.js';
 import { fileSchema, POOL_TYPES, poolSchemas, type ParsedPool, type PoolType } from './config-schema.js';
 import type { Config, PoolConfig } from './types.js';
 

@@ -1,3 +1,4 @@
+import type { GroupWish } from '../gluster/volfile/group-shape.js';
 import type { MechanismName } from '../quota/mechanism.js';
 
 /** What pods may have as inline volumes in a pool. */
@@ -30,10 +31,9 @@ export interface TlsFiles {
 }
 
 /** Bricks that Kayal runs on this machine, without glusterd. */
-export interface ManagedPoolConfig extends PoolCommon {
+export interface ManagedPoolConfig extends PoolCommon, GroupWish {
   readonly type: 'managed';
-  readonly replica: 1 | 3;
-  /** Absolute paths, one per replica, in an order that never changes. */
+  /** Absolute paths, group by group, in an order that never changes. */
   readonly bricks: readonly string[];
   /** `false`: clients keep neither writes nor what is known of files, as databases need it. */
   readonly clientCache: boolean;

@@ -17,6 +17,8 @@ export interface QuotaMechanism {
   readonly name: MechanismName;
   /** The smallest limit this mechanism keeps on this pool, in bytes. */
   readonly minimumBytes: bigint;
+  /** By how much the limit in force may exceed the one that was set, in bytes, as blocks are whole; absent: 64 KiB. */
+  readonly limitRounding?: bigint | undefined;
   /**
    * How many copies of the pool's data lie on one filesystem, where statfs of the pool does not take that into account;
    * absent: one.

@@ -14,9 +14,18 @@ export interface ProjectMechanismOptions {
   readonly seed: string;
   /** True for bricks: glusterfsd writes as root for everybody, and not every filesystem limits root. Default false. */
   readonly writtenByRoot?: boolean | undefined;
+  /** Sets of bricks that the pool distributes its files over; default 1. */
+  readonly groups?: number | undefined;
+  /** Among how many bricks of a group the data of a file is divided; default 1: each has all of it. */
+  readonly dataBricks?: number | undefined;
+  /** False for a brick, by its number, that has names and no data; default: all have. */
+  readonly holdsData?: ((brick: number) => boolean) | undefined;
   /** True when the trees were opened for this mechanism alone: `close` closes them. Default false. */
   readonly ownsTrees?: boolean | undefined;
 }
+
+/** In bytes; of XFS (mkfs.xfs -b size). */
+const LARGEST_BLOCK = 65_536n;
 
 /** A brick (or the pool itself) with its number. */
 interface Place {
@@ -30,30 +39,45 @@ function isUnused({ usedBytes, inodes, hardBlocksBytes, hardInodes }: Awaited<Re
 
 /**
  * Project quota of XFS and ext4 (xfs_quota(8)) on the filesystems that the pool's data lies on: exact to the block. Each
- * volume's directory is a project, which everything made in it inherits.
+ * volume's directory is a project, which everything made in it inherits. Each brick has its share of the limit: of a disperse
+ * group what it gets of the data; with several groups an equal part, so that no volume gets more than its limit, and one whose
+ * files are not spread evenly gets less.
  */
 export class ProjectMechanism implements QuotaMechanism {
   readonly name = 'project';
   readonly minimumBytes = MiB;
-  readonly inodes: InodeLimits = {
-    set: (target, limit) => this.#setInodes(target, limit),
-    get: (target) => this.#getInodes(target),
-  };
+  /** Absent with several groups: of a volume's files each has a part that nobody knows beforehand. */
+  readonly inodes: InodeLimits | undefined;
   /** A brick's shared-brick-count would divide the limits of volumes too, so bricks of project pools have none. */
   readonly copiesOnOneFilesystem: number;
+  readonly limitRounding: bigint;
   readonly #places: readonly Place[];
   readonly #first: number;
   readonly #writtenByRoot: boolean;
   readonly #ownsTrees: boolean;
+  /** Among how many bricks a limit is divided. */
+  readonly #shares: bigint;
 
   /** @throws KayalError INVALID_ARGUMENT for more bricks than project ids have room for */
-  constructor({ trees, seed, writtenByRoot = false, ownsTrees = false }: ProjectMechanismOptions) {
+  constructor(options: ProjectMechanismOptions) {
+    const { trees, seed, writtenByRoot = false, ownsTrees = false } = options;
+    const { groups = 1, dataBricks = 1, holdsData = () => true } = options;
     if (trees.length > MAX_BRICKS) {
       throw invalidArgument(`project quota has ids for ${MAX_BRICKS} bricks of a pool, not for ${trees.length}`);
     }
     this.#places = trees.map((tree, number) => ({ tree, number }));
     this.#first = firstProjectId(seed);
-    this.copiesOnOneFilesystem = Math.max(...trees.map(({ dev }) => trees.filter((other) => other.dev === dev).length));
+    this.#shares = BigInt(groups * dataBricks);
+    this.limitRounding = LARGEST_BLOCK * this.#shares;
+    this.inodes =
+      groups > 1
+        ? undefined
+        : {
+            set: (target, limit) => this.#setInodes(target, limit),
+            get: (target) => this.#getInodes(target),
+          };
+    const full = trees.filter((_, brick) => holdsData(brick));
+    this.copiesOnOneFilesystem = Math.max(...full.map(({ dev }) => full.filter((other) => other.dev === dev).length));
     this.#writtenByRoot = writtenByRoot;
     this.#ownsTrees = ownsTrees;
   }
@@ -89,13 +113,14 @@ export class ProjectMechanism implements QuotaMechanism {
   async set(target: LimitTarget, limitBytes: bigint): Promise<void> {
     const { path, projectId } = target;
     if (projectId === undefined) throw invalidArgument(`${path} has no project id on record to put a limit on`);
+    const share = (limitBytes + this.#shares - 1n) / this.#shares;
     await Promise.all(
       this.#places.map(async ({ tree, number }) => {
         const id = brickProjectId(projectId, number);
         // The limit first, so that there is no moment at which the directory takes more.
-        await setLimit(tree, id, limitBytes);
+        await setLimit(tree, id, share);
         await this.#assign(tree, path, id);
-        await this.#verify(tree, path, id, limitBytes);
+        await this.#verify(tree, path, id, share);
       }),
     );
   }
@@ -149,7 +174,7 @@ export class ProjectMechanism implements QuotaMechanism {
         return id === 0 ? 0n : (await getQuota(tree, id)).hardBlocksBytes;
       }),
     );
-    const limit = limits.reduce(maxBytes, 0n);
+    const limit = limits.reduce(maxBytes, 0n) * this.#shares;
     return limit === 0n ? undefined : limit;
   }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GlusterClient } from '../../src/gluster/client.js';
 import { ManagedPool } from '../../src/gluster/managed-pool.js';
+import { shapeOf, type GroupWish } from '../../src/gluster/volfile/group-shape.js';
 import { IoWorkers } from '../../src/linux/io-workers.js';
 import { quiet } from '../../src/linux/testing.js';
 import { Tree } from '../../src/linux/tree.js';
@@ -12,9 +13,10 @@ import { removeLeftovers } from '../lib/leftovers.js';
 
 const POOL = 'lagoon';
 
-export interface QuotaBenchOptions {
+export interface QuotaBenchOptions extends GroupWish {
   readonly quota: MechanismName;
-  readonly replica: 1 | 3;
+  /** How many groups of bricks; default 1. */
+  readonly groups?: number;
   readonly quotaStrict?: boolean;
   readonly quotaProfile?: ManagedPoolConfig['quotaProfile'];
   /** Absolute paths of the bricks; made below the bench's directory when absent. */
@@ -52,11 +54,11 @@ export class QuotaBench {
   }
 
   static async start(options: QuotaBenchOptions): Promise<QuotaBench> {
-    const { quota, replica } = options;
+    const { quota, replica, arbiter, disperse, groups = 1 } = options;
+    const count = groups * shapeOf(options).size;
     const directory = await mkdtemp(join(tmpdir(), 'quota-'));
     const io = new IoWorkers({ log: quiet });
-    const bricks =
-      options.bricks ?? Array.from({ length: replica }, (_, index) => join(directory, `brick-${index + 1}`));
+    const bricks = options.bricks ?? Array.from({ length: count }, (_, index) => join(directory, `brick-${index + 1}`));
     const config: ManagedPoolConfig = {
       name: POOL,
       type: 'managed',
@@ -64,6 +66,8 @@ export class QuotaBench {
       overcommit: 1,
       staticOnly: false,
       replica,
+      arbiter,
+      disperse,
       bricks,
       clientCache: true,
       quotaStrict: options.quotaStrict ?? false,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isErrno } from '../../src/base/errors.js';
 import { GlusterClient } from '../../src/gluster/client.js';
 import { ManagedPool } from '../../src/gluster/managed-pool.js';
+import { shapeOf, type GroupWish } from '../../src/gluster/volfile/group-shape.js';
 import { IoWorkers } from '../../src/linux/io-workers.js';
 import type { Logger } from '../../src/base/logger.js';
 import type { ManagedPoolConfig } from '../../src/pools/types.js';
@@ -18,9 +19,8 @@ export function collectingLogger(lines: string[] = []): Logger {
   return log;
 }
 
-export interface PoolWish {
+export interface PoolWish extends GroupWish {
   readonly name: string;
-  readonly replica: 1 | 3;
   readonly quota?: MechanismName;
   /** Paths of the bricks; `<directory>/bricks/<name>-<n>` by default. */
   readonly bricks?: readonly string[];
@@ -40,15 +40,16 @@ export class PoolBench {
     this.directory = directory;
   }
 
-  config({ name, replica, bricks, quota = 'none', profile = 'exact' }: PoolWish): ManagedPoolConfig {
-    const paths = Array.from({ length: replica }, (_, index) => join(this.directory, 'bricks', `${name}-${index}`));
+  config({ name, bricks, quota = 'none', profile = 'exact', ...layout }: PoolWish): ManagedPoolConfig {
+    const { size } = shapeOf(layout);
+    const paths = Array.from({ length: size }, (_, index) => join(this.directory, 'bricks', `${name}-${index}`));
     return {
       type: 'managed',
       name,
       quota,
       overcommit: 1,
       staticOnly: false,
-      replica,
+      ...layout,
       bricks: bricks ?? paths,
       clientCache: true,
       quotaStrict: false,

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GlusterMechanism } from '../../src/quota/gluster.js';
 import { measureOvershoot } from '../helpers/overshoot.js';
 import { QuotaBench } from '../helpers/quota-bench.js';
+import { DISTRIBUTED_LAYOUTS, GROUP_LAYOUTS, type TestLayout } from '../lib/layouts.js';
 
 const MiB = 1024n * 1024n;
 
@@ -12,47 +13,57 @@ interface Bars {
   readonly mebibytes: number;
 }
 
-const CASES: readonly { readonly replica: 1 | 3; readonly quotaStrict: boolean; readonly bars: Bars }[] = [
-  { replica: 1, quotaStrict: true, bars: { percent: 2, mebibytes: 4 } },
-  { replica: 1, quotaStrict: false, bars: { percent: 4, mebibytes: 8 } },
-  { replica: 3, quotaStrict: true, bars: { percent: 2, mebibytes: 4 } },
-  { replica: 3, quotaStrict: false, bars: { percent: 4, mebibytes: 8 } },
+const STRICT: Bars = { percent: 2, mebibytes: 4 };
+const DEFAULT: Bars = { percent: 4, mebibytes: 8 };
+
+interface Case {
+  readonly layout: TestLayout;
+  readonly quotaStrict: boolean;
+  readonly bars: Bars;
+}
+
+const CASES: readonly Case[] = [
+  ...([1, 3] as const).flatMap((replica) => {
+    const layout: TestLayout = { name: `replica ${replica}`, keys: { replica }, groups: 1 };
+    return [
+      { layout, quotaStrict: true, bars: STRICT },
+      { layout, quotaStrict: false, bars: DEFAULT },
+    ];
+  }),
+  ...[...GROUP_LAYOUTS, ...DISTRIBUTED_LAYOUTS].map((layout) => ({ layout, quotaStrict: true, bars: STRICT })),
 ];
 
 /** How far writers at full speed get past a limit of GlusterFS' own quota, on bricks that Kayal runs. */
-describe.each(CASES)(
-  'gluster quota on replica $replica, quotaStrict $quotaStrict',
-  ({ replica, quotaStrict, bars }) => {
-    let bench: QuotaBench;
-    let mechanism: GlusterMechanism;
+describe.each(CASES)('gluster quota on $layout.name, quotaStrict $quotaStrict', ({ layout, quotaStrict, bars }) => {
+  let bench: QuotaBench;
+  let mechanism: GlusterMechanism;
 
-    beforeAll(async () => {
-      bench = await QuotaBench.start({ quota: 'gluster', replica, quotaStrict });
-      mechanism = new GlusterMechanism({ tree: bench.control, profile: 'exact' });
-      await mechanism.probe();
-    });
+  beforeAll(async () => {
+    bench = await QuotaBench.start({ quota: 'gluster', quotaStrict, ...layout.keys, groups: layout.groups });
+    mechanism = new GlusterMechanism({ tree: bench.control, profile: 'exact' });
+    await mechanism.probe();
+  });
 
-    afterAll(async () => {
-      await bench?.stop();
-    });
+  afterAll(async () => {
+    await bench?.stop();
+  });
 
-    it.each([
-      { mib: 64n, writers: 1 },
-      { mib: 64n, writers: 4 },
-      { mib: 20n, writers: 1 },
-      { mib: 20n, writers: 4 },
-    ])('$writers writers on $mib MiB', async ({ mib, writers }) => {
-      const limitBytes = mib * MiB;
-      const { directory } = await bench.addVolume(mechanism, limitBytes);
-      const { overshootBytes, percent, seconds } = await measureOvershoot({ directory, limitBytes, writers });
-      const over = Number(overshootBytes) / Number(MiB);
-      console.log(
-        `replica ${replica}${quotaStrict ? ' strict' : ''}: ${writers} on ${mib} MiB: ${percent.toFixed(2)} % (${over.toFixed(2)} MiB) over, ${seconds.toFixed(1)} s`,
-      );
-      // dd's last write is cut to what fits or refused as a whole: a volume holds what it was promised but for one write.
-      expect(over).toBeGreaterThan(-1);
-      if (writers === 1 && mib === 64n) expect(percent).toBeLessThanOrEqual(bars.percent);
-      expect(over).toBeLessThanOrEqual(bars.mebibytes);
-    });
-  },
-);
+  it.each([
+    { mib: 64n, writers: 1 },
+    { mib: 64n, writers: 4 },
+    { mib: 20n, writers: 1 },
+    { mib: 20n, writers: 4 },
+  ])('$writers writers on $mib MiB', async ({ mib, writers }) => {
+    const limitBytes = mib * MiB;
+    const { directory } = await bench.addVolume(mechanism, limitBytes);
+    const { overshootBytes, percent, seconds } = await measureOvershoot({ directory, limitBytes, writers });
+    const over = Number(overshootBytes) / Number(MiB);
+    console.log(
+      `${layout.name}${quotaStrict ? ' strict' : ''}: ${writers} on ${mib} MiB: ${percent.toFixed(2)} % (${over.toFixed(2)} MiB) over, ${seconds.toFixed(1)} s`,
+    );
+    // dd's last write is cut to what fits or refused as a whole: a volume holds what it was promised but for one write.
+    expect(over).toBeGreaterThan(-1);
+    if (writers === 1 && mib === 64n) expect(percent).toBeLessThanOrEqual(bars.percent);
+    expect(over).toBeLessThanOrEqual(bars.mebibytes);
+  });
+});

@@ -3,13 +3,16 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KiB, MiB } from '../../src/base/units.js';
+import { dataBricks, isArbiterBrick } from '../../src/gluster/volfile/group-shape.js';
 import { IoWorkers } from '../../src/linux/io-workers.js';
 import { getProject, getQuota } from '../../src/linux/project-quota.js';
 import { quiet } from '../../src/linux/testing.js';
 import { Tree } from '../../src/linux/tree.js';
+import type { InodeLimits } from '../../src/quota/inode-limits.js';
 import { ProjectMechanism } from '../../src/quota/project.js';
 import { readUsage } from '../../src/quota/usage.js';
 import { QuotaBench } from '../helpers/quota-bench.js';
+import { bricksOfLayout, type TestLayout } from '../lib/layouts.js';
 import { runCommand } from '../lib/run-command.js';
 import { waitFor } from '../lib/wait.js';
 import { xfsMounts } from './bricks.js';
@@ -45,6 +48,12 @@ async function fillWithFiles(directory: string, prefix = 'file'): Promise<number
     }
   }
   return 50;
+}
+
+/** Every pool of one group has them. */
+function inodesOf({ inodes }: ProjectMechanism): InodeLimits {
+  if (inodes === undefined) throw new Error('no limits of inodes');
+  return inodes;
 }
 
 describe('on a directory pool', () => {
@@ -139,8 +148,8 @@ describe('on a directory pool', () => {
     const projectId = (await mechanism.allocate(new Set())) ?? 0;
     const target = { path: 'counted', projectId };
     await mechanism.set(target, LIMIT);
-    await mechanism.inodes.set(target, 10n);
-    expect(await mechanism.inodes.get({ path: 'counted' })).toBe(10n);
+    await inodesOf(mechanism).set(target, 10n);
+    expect(await inodesOf(mechanism).get({ path: 'counted' })).toBe(10n);
     const directory = join(tree.root, 'counted');
     expect(await fillWithFiles(directory)).toBe(9);
     expect(await readUsage({ tree, target, mechanism: 'project', local: true })).toMatchObject({
@@ -149,12 +158,12 @@ describe('on a directory pool', () => {
     });
     // The other limit stays.
     await mechanism.set(target, LIMIT + MiB);
-    expect(await mechanism.inodes.get(target)).toBe(10n);
-    await mechanism.inodes.set(target, 12n);
+    expect(await inodesOf(mechanism).get(target)).toBe(10n);
+    await inodesOf(mechanism).set(target, 12n);
     expect(await fillWithFiles(directory, 'more')).toBe(2);
-    await mechanism.inodes.set(target, 0n);
+    await inodesOf(mechanism).set(target, 0n);
     expect(await fillWithFiles(directory, 'free')).toBe(50);
-    await mechanism.inodes.set(target, 12n);
+    await inodesOf(mechanism).set(target, 12n);
     await tree.removeTree('counted');
     await mechanism.clear(target);
     expect((await getQuota(tree, projectId)).hardInodes).toBe(0n);
@@ -211,12 +220,12 @@ describe.each([1, 3] as const)('on a managed pool, replica %d, all bricks on one
     const [first] = trees;
     // The first brick's id is the volume's.
     const target = { path, projectId: first && (await getProject(first, path)) };
-    await mechanism.inodes.set(target, 10n);
-    expect(await mechanism.inodes.get(target)).toBe(10n);
+    await inodesOf(mechanism).set(target, 10n);
+    expect(await inodesOf(mechanism).get(target)).toBe(10n);
     expect(await fillWithFiles(directory)).toBe(9);
     const usage = await readUsage({ tree: bench.client, target, mechanism: 'project', local: false, inodeLimit: 10 });
     expect(usage).toMatchObject({ total: LIMIT, inodes: { total: 10n, used: 10n, available: 0n } });
-    await mechanism.inodes.set(target, 0n);
+    await inodesOf(mechanism).set(target, 0n);
     expect(await fillWithFiles(directory, 'free')).toBe(50);
   });
 
@@ -246,4 +255,74 @@ describe.each([1, 3] as const)('on a managed pool, replica %d, all bricks on one
     if (tree === undefined) throw new Error(`no brick ${number}`);
     return getQuota(tree, await getProject(tree, path));
   }
+});
+
+/** As `fill`, of a file that may be refused because the volume is full already. */
+async function fillIfMade(file: string): Promise<bigint> {
+  try {
+    await writeFile(file, '');
+  } catch (error) {
+    expect((error as NodeJS.ErrnoException).code).toMatch(/^(ENOSPC|EDQUOT)$/);
+    return 0n;
+  }
+  return fill(file);
+}
+
+const DIVIDED = [
+  { name: 'arbiter', keys: { replica: 2, arbiter: 1 }, groups: 1 },
+  { name: 'disperse', keys: { disperse: { data: 2, redundancy: 1 } }, groups: 1 },
+  { name: 'distributed', keys: { replica: 1 }, groups: 2 },
+] satisfies TestLayout[];
+
+describe.each(DIVIDED)('on a managed pool, $name, all bricks on one XFS', (layout) => {
+  const [, root] = xfsMounts();
+  const { shape, count } = bricksOfLayout(layout);
+  const bricks = Array.from({ length: count }, (_, index) => join(root, `${layout.name}-${index}`));
+  let bench: QuotaBench;
+  let trees: readonly Tree[];
+  let mechanism: ProjectMechanism;
+
+  beforeAll(async () => {
+    bench = await QuotaBench.start({ quota: 'project', bricks, ...layout.keys });
+    trees = await Promise.all(bricks.map((brick) => Tree.open(bench.io, 'bricks', brick)));
+    const [first, ...others] = trees;
+    if (first === undefined) throw new Error('no bricks');
+    mechanism = new ProjectMechanism({
+      trees: [first, ...others],
+      seed: layout.name,
+      writtenByRoot: true,
+      groups: layout.groups,
+      dataBricks: dataBricks(shape),
+      holdsData: (index) => !isArbiterBrick(shape, index),
+    });
+  });
+  afterAll(async () => {
+    for (const tree of trees) await tree.close();
+    await bench.stop();
+  });
+
+  it('divides a limit among its bricks, shows the whole of it, and lets no volume have more', async () => {
+    const { path, directory } = await bench.addVolume(mechanism, LIMIT);
+    expect(await mechanism.get({ path })).toBe(LIMIT);
+    expect((await bench.client.statfs(path)).total).toBe(LIMIT);
+    const sizes = [];
+    for (let number = 0; number < 8; number++) sizes.push(await fillIfMade(join(directory, `file-${number}`)));
+    const written = sizes.reduce((sum, size) => sum + size, 0n);
+    expect(written).toBeLessThanOrEqual(LIMIT);
+    // With two groups a file has no more than the half of it.
+    const most = LIMIT / BigInt(layout.groups);
+    const [largest = 0n] = sizes.toSorted((a, b) => Number(b - a));
+    expect(largest).toBeLessThanOrEqual(most);
+    expect(largest).toBeGreaterThan(most - 512n * KiB);
+    expect(written).toBeGreaterThan(LIMIT - MiB);
+    expect(mechanism.inodes === undefined).toBe(layout.groups > 1);
+  });
+
+  it('counts its capacity once, whatever lies on one disk', async () => {
+    const { total } = await bench.client.statfs('');
+    const [disk] = await Promise.all(trees.slice(0, 1).map((tree) => tree.statfs('')));
+    const copies = BigInt(mechanism.copiesOnOneFilesystem);
+    const perByte = layout.name === 'arbiter' ? 2 : layout.name === 'disperse' ? 1.5 : 1;
+    expect(Number(total / copies) / Number(disk?.total)).toBeCloseTo(1 / perByte, 1);
+  });
 });

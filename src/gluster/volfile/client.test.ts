@@ -100,6 +100,17 @@ describe('client volfile', () => {
     expect(types(volumes).filter((type) => type.startsWith('performance/'))).toEqual([]);
   });
 
+  it('for control ends rather than work without one of several groups', () => {
+    const distributed = (count: number): VolfileVolume['options'] | undefined => {
+      const groups = Array.from({ length: count }, (_, index) => testGroup('single', 1, index));
+      return byType(parseVolfile(controlVolfile(testLayout(groups))), 'cluster/distribute')[0]?.options;
+    };
+    expect(distributed(1)).toEqual({});
+    expect(distributed(2)).toEqual({ 'assert-no-child-down': 'on' });
+    const groups = [testGroup('single', 1), testGroup('single', 1, 1)];
+    expect(clientVolfile(testLayout(groups))).not.toContain('assert-no-child-down');
+  });
+
   it.each([
     ['single', 2],
     ['replicate', 1],
@@ -136,9 +147,9 @@ describe('self-heal volfile', () => {
     expect(volumes.at(-1)?.subvolumes).toEqual(['p-replicate-0', 'p-disperse-1']);
     expect(byType(volumes, 'cluster/replicate')[0]?.options['iam-self-heal-daemon']).toBe('on');
     expect(byType(volumes, 'cluster/disperse')[0]?.options['iam-self-heal-daemon']).toBe('yes');
-    for (const type of ['cluster/replicate', 'cluster/disperse']) {
-      expect(byType(volumes, type)[0]?.options['heal-timeout']).toBe('10');
-    }
+    expect(byType(volumes, 'cluster/replicate')[0]?.options['heal-timeout']).toBe('10');
+    // With less the daemon does not start.
+    expect(byType(volumes, 'cluster/disperse')[0]?.options['heal-timeout']).toBe('60');
   });
 
   it('is not needed for single bricks', () => {

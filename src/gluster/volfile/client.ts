@@ -3,10 +3,10 @@ import { VolfileGraph } from './graph.js';
 import type { PoolLayout } from './layout.js';
 
 /** The graph up to the whole pool; distribution is there for one group too, so that a second one can be added later. */
-function wholePool(graph: VolfileGraph, layout: PoolLayout): string {
+function wholePool(graph: VolfileGraph, layout: PoolLayout, options: Readonly<Record<string, string>> = {}): string {
   addConnections(graph, layout);
   const groups = addGroups(graph, layout, { role: 'client' });
-  const pool = graph.add({ name: `${layout.pool}-dht`, type: 'cluster/distribute', subvolumes: groups });
+  const pool = graph.add({ name: `${layout.pool}-dht`, type: 'cluster/distribute', options, subvolumes: groups });
   return graph.add({
     name: `${layout.pool}-utime`,
     type: 'features/utime',
@@ -58,11 +58,13 @@ export function clientVolfile(layout: PoolLayout): string {
 
 /**
  * The volfile of the controller's mounts: nothing in it keeps data or metadata back, so that what one controller wrote
- * is what another one reads.
+ * is what another one reads. With several groups such a client ends when it loses one of them, because from then on it would
+ * list directories without what is there, and say nothing (dht_notify, dht_readdirp_cbk).
  */
 export function controlVolfile(layout: PoolLayout): string {
   const graph = new VolfileGraph();
-  return top(graph, layout, wholePool(graph, layout));
+  const options = layout.groups.length > 1 ? { 'assert-no-child-down': 'on' } : {};
+  return top(graph, layout, wholePool(graph, layout, options));
 }
 
 /**

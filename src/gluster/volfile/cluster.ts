@@ -15,6 +15,9 @@ const PING_TIMEOUT_SECONDS = 10;
  */
 const HEAL_TIMEOUT_SECONDS = 10;
 
+/** cluster/disperse takes no less; clients heal there, too, what they come across. */
+const DISPERSE_HEAL_TIMEOUT_SECONDS = 60;
+
 /** All bricks of a pool in their order, each with its number: the `N` of `<pool>-client-N`. */
 export function numberedBricks(
   layout: PoolLayout,
@@ -103,7 +106,7 @@ function disperseOptions(group: BrickGroup, options: GroupOptions): Record<strin
   return {
     redundancy,
     ...(options.role === 'self-heal'
-      ? { 'self-heal-daemon': 'on', 'iam-self-heal-daemon': 'yes', 'heal-timeout': HEAL_TIMEOUT_SECONDS }
+      ? { 'self-heal-daemon': 'on', 'iam-self-heal-daemon': 'yes', 'heal-timeout': DISPERSE_HEAL_TIMEOUT_SECONDS }
       : {}),
   };
 }

@@ -13,6 +13,7 @@ import { KayalError, aborted, exhausted, failedPrecondition, isErrno, messageOf 
 import { formatBytes } from '../../base/units.js';
 import type { Entry } from '../../linux/tree.js';
 import { copyTree, isHopeless, type CopyProgress } from '../../linux/copy-tree.js';
+import { assertWhole } from '../../pools/whole-pool.js';
 import type { JobControl } from '../pool/content-jobs.js';
 import type { ContentSource } from '../pool/content-source.js';
 import { TRASH_DIRECTORY } from '../records/layout.js';
@@ -104,6 +105,8 @@ export async function withLock<T>(
 export async function copyToStaging(session: Session, wish: CopyWish, control: JobControl): Promise<StagedCopy> {
   await remainsPurged(session, prefixOf(wish), control);
   const source = await session.openSource(wish.source);
+  const { config, background } = source.session;
+  await assertWhole(config, background);
   const name = newName(wish);
   const path = `${session.lease.directory}/${name}`;
   await change(session, () => session.tree.mkdir(path, 0o700));
@@ -130,6 +133,7 @@ export async function copyToStaging(session: Session, wish: CopyWish, control: J
       },
     });
     await recording;
+    await assertWhole(config, background);
     if (isImage(source.shape) && progress.changed > 0) throw tornImage(wish);
     const still = await session.openSource(wish.source);
     if (still.path !== source.path) throw aborted(`${wish.source.kind} ${wish.source.handle} was moved meanwhile`);

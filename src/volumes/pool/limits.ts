@@ -2,6 +2,7 @@ import { invalidArgument } from '../../base/errors.js';
 import { formatBytes, maxBytes, MiB } from '../../base/units.js';
 import { inodeLimitProblem } from '../../quota/inode-limits.js';
 import type { QuotaMechanism } from '../../quota/mechanism.js';
+import { assertWhole } from '../../pools/whole-pool.js';
 import type { VolumeRecord } from '../records/record.js';
 import { describeShape, isImage } from '../requests/volume-shape.js';
 import type { Session } from './session.js';
@@ -31,11 +32,13 @@ export function directoryLimitOf(record: Pick<VolumeRecord, 'type' | 'limitBytes
  * @throws as QuotaMechanism.set
  */
 export async function setLimit(
-  { lease, mechanism }: Pick<Session, 'lease' | 'mechanism'>,
+  { config, tree, lease, mechanism }: Pick<Session, 'config' | 'tree' | 'lease' | 'mechanism'>,
   record: VolumeRecord,
   path: string,
 ): Promise<void> {
   lease.assertHeld();
+  // A group that does not answer would be without the limit, and nothing would say so.
+  await assertWhole(config, tree);
   const target = { path, projectId: record.quota.projectId };
   await mechanism.set(target, directoryLimitOf(record));
   if (record.inodeLimit !== undefined) await mechanism.inodes?.set(target, BigInt(record.inodeLimit));
@@ -50,7 +53,7 @@ export function checkInodeLimit({ mechanism }: Pick<Session, 'mechanism'>, recor
   }
   if (mechanism.inodes === undefined) {
     throw invalidArgument(
-      `${name}: quota ${mechanism.name} of pool ${record.pool} does not count files; quota project and gluster do`,
+      `${name}: quota ${mechanism.name} of pool ${record.pool} does not count files; quota gluster does, and project on one group of bricks`,
     );
   }
 }
@@ -61,7 +64,8 @@ export async function limitProblem(mechanism: QuotaMechanism, record: VolumeReco
   const inForce = await mechanism.get({ path: record.path, projectId: record.quota.projectId });
   const limitBytes = directoryLimitOf(record);
   if (inForce === undefined) return `its limit of ${formatBytes(limitBytes)} is not in force, there is none`;
-  if (inForce >= limitBytes && inForce < limitBytes + ROUNDING) return inodeProblem(mechanism, record);
+  const { limitRounding = ROUNDING } = mechanism;
+  if (inForce >= limitBytes && inForce < limitBytes + limitRounding) return inodeProblem(mechanism, record);
   return `its limit is ${formatBytes(inForce)}, on record are ${formatBytes(limitBytes)}`;
 }
 

@@ -7,6 +7,7 @@ import type { BrickLinks } from '../../linux/brick-links.js';
 import type { HalfRenames } from '../../linux/half-renames.js';
 import type { Tree } from '../../linux/tree.js';
 import type { PoolConfig } from '../../pools/types.js';
+import { assertWhole } from '../../pools/whole-pool.js';
 import type { MechanismName, QuotaMechanism } from '../../quota/mechanism.js';
 import { Capacity } from '../pool/capacity.js';
 import { Catalog } from '../records/catalog.js';
@@ -77,6 +78,7 @@ export class ControlledPool {
   #changed: Deferred<void> = deferred();
   #running: Promise<void> | undefined;
   readonly #remembering = deferred<void>();
+  #reading: Promise<void> | undefined;
 
   constructor(options: ControlledPoolOptions) {
     this.config = options.config;
@@ -89,7 +91,7 @@ export class ControlledPool {
     this.#running ??= this.#run();
   }
 
-  /** Resolves when `listedCatalog` can tell what an earlier process knew; that needs no storage but the local one. */
+  /** Resolves when `listedCatalog` can tell what is in the pool or, while it is down, what an earlier process knew. */
   async remembers(): Promise<void> {
     await this.#remembering.promise;
   }
@@ -146,13 +148,14 @@ export class ControlledPool {
 
   async #run(): Promise<void> {
     let retry = FIRST_RETRY;
-    this.#rememberedCatalog = await this.#remembered();
-    this.#remembering.resolve();
+    const late = setTimeout(() => void this.#remember(), OPENING_WAIT).unref();
     while (!this.#abort.signal.aborted) {
       const ended = deferred<Error>();
       try {
         this.#current = await this.#open((error) => ended.resolve(error));
         this.#error = undefined;
+        clearTimeout(late);
+        this.#remembering.resolve();
         retry = FIRST_RETRY;
         this.#options.log.info({ volumes: this.#current.session.catalog.volumeCount }, 'pool open');
         this.#notify();
@@ -169,21 +172,29 @@ export class ControlledPool {
         this.#error = error instanceof Error ? error : new Error(String(error));
         if (!this.#abort.signal.aborted) this.#options.log.warn({ error: messageOf(error) }, 'pool not available');
         this.#notify();
+        void this.#remember();
         await this.#sleep(retry);
         retry = Math.min(retry * 2, LAST_RETRY);
       }
     }
+    clearTimeout(late);
     this.#notify();
   }
 
-  async #remembered(): Promise<Catalog> {
+  /** Reads what an earlier process knew, once, and only when the pool is not there to ask: of many volumes it takes seconds. */
+  #remember(): Promise<void> {
+    this.#reading ??= this.#remembered().finally(() => this.#remembering.resolve());
+    return this.#reading;
+  }
+
+  async #remembered(): Promise<void> {
     const catalog = new Catalog();
     try {
       for (const record of await this.#options.known.volumesOf(this.config.name)) catalog.put(record);
     } catch (error) {
       this.#options.log.warn({ error: messageOf(error) }, 'what was known of the volumes cannot be read');
     }
-    return catalog;
+    this.#rememberedCatalog = catalog;
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -205,6 +216,8 @@ export class ControlledPool {
 
   async #openOn({ tree, background, fail }: Pick<Session, 'tree' | 'background' | 'fail'>): Promise<OpenSession> {
     const { config, installation, node, self, known, log } = this.#options;
+    // Before anything is read: what a list does not show is not there, for the lease and the ledger alike.
+    await assertWhole(config, tree);
     await checkPool(config, tree, installation, known);
     const lease = await Lease.acquire({
       tree,
@@ -216,6 +229,7 @@ export class ControlledPool {
       onWaiting: (holder) => {
         this.#error = unavailable(`its lease is held by the controller on ${holder}`);
         this.#notify();
+        void this.#remember();
       },
     });
     let opened: QuotaMechanism | undefined;
@@ -259,6 +273,7 @@ export class ControlledPool {
       lease.onLost(fail);
       await emptyFence(session);
       await loadCatalog({ tree, catalog, snapshots, capacity, mechanism, log });
+      await assertWhole(config, tree);
       await trashForgottenCopies(session);
       await capacity.refresh();
       this.#seenCatalog = catalog;
