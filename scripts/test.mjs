@@ -24,6 +24,7 @@ const NEEDS = {
   gluster: ['dist', 'gluster'],
   faults: ['dist', 'gluster'],
   measured: ['dist', 'gluster'],
+  bench: ['dist', 'gluster'],
   demo: ['gluster'],
   sanity: ['dist', 'gluster', 'go'],
   'project-quota': ['dist', 'gluster'],

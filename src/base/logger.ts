@@ -5,4 +5,6 @@ export interface Logger {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
   child(fields: object): Logger;
+  /** False when lines of that level go nowhere; absent: they may go somewhere. */
+  isLevelEnabled?(level: 'debug'): boolean;
 }

@@ -28,20 +28,34 @@ function requestType(serviceName: string, method: string): protobuf.Type | undef
 /** Calls that a healthy cluster makes all the time; at `info` they would drown the others. */
 const QUIET = new Set(['Probe', 'GetPluginInfo', 'GetPluginCapabilities', 'NodeGetCapabilities', 'NodeGetVolumeStats']);
 
+/** A logger that is made when it has something to say: to make one costs pino more than all else that a Probe takes. */
+function madeWhenUsed(make: () => Logger): Logger {
+  let made: Logger | undefined;
+  const logger = (): Logger => (made ??= make());
+  return {
+    debug: (fields, message) => logger().debug(fields, message),
+    info: (fields, message) => logger().info(fields, message),
+    warn: (fields, message) => logger().warn(fields, message),
+    error: (fields, message) => logger().error(fields, message),
+    child: (fields) => logger().child(fields),
+  };
+}
+
 /** One log line and one metric sample per call; the redacted request at level debug. */
 export function createHooks(serviceName: string, log: Logger, metrics: RpcMetrics): ServiceHooks {
+  const isDebugging = log.isLevelEnabled?.('debug') ?? true;
   return {
     loggerFor: (method, request) =>
-      log.child({ requestId: randomBytes(6).toString('hex'), method, ...subjectOf(request) }),
+      madeWhenUsed(() => log.child({ requestId: randomBytes(6).toString('hex'), method, ...subjectOf(request) })),
     onStart: (method) => metrics.started(method),
     onEnd: (report) => {
       metrics.ended(report.method, report.code, report.durationMs);
       const fields = { code: report.code, ms: Math.round(report.durationMs * 100) / 100 };
-      const type = requestType(serviceName, report.method);
+      const type = isDebugging ? requestType(serviceName, report.method) : undefined;
       if (type !== undefined) report.log.debug({ request: redact(type, report.request) }, 'request');
       if (report.error === undefined) {
-        if (QUIET.has(report.method)) report.log.debug(fields, 'rpc');
-        else report.log.info(fields, 'rpc');
+        if (!QUIET.has(report.method)) report.log.info(fields, 'rpc');
+        else if (isDebugging) report.log.debug(fields, 'rpc');
       } else if (report.code === 'INTERNAL') report.log.error({ ...fields, err: report.error }, 'rpc');
       else report.log.warn({ ...fields, error: messageOf(report.error) }, 'rpc');
     },

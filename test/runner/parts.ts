@@ -91,6 +91,8 @@ export const PARTS: Readonly<Record<string, Part>> = {
   gluster: inLanes('test/gluster'),
   faults,
   measured: onGluster(10 * MINUTE, 'test/measured'),
+  // That the benchmark works; what it says is for npm run bench.
+  bench: inLanes('test/bench', 1),
   demo,
   sanity: script(10 * MINUTE, 'test/sanity/main.ts'),
   // Each in a guest with one processor.

@@ -21,9 +21,13 @@ export function mkdir(root: number, path: string, mode: number): boolean {
     if (isCode(error, 'EEXIST')) return false;
     throw error;
   }
-  withFd(openBeneath(root, path, DIRECTORY), (fd) => {
-    if (statusOf(fd, path).mode !== mode) sys.fchmod(fd, mode, path);
-  });
+  // To open a directory itself costs a FUSE client two requests; a look at it mostly none.
+  const isExact = withFd(openBeneath(root, path, DIRECTORY_PATH), (fd) => statusOf(fd, path).mode === mode);
+  if (!isExact) {
+    withFd(openBeneath(root, path, DIRECTORY), (fd) => {
+      sys.fchmod(fd, mode, path);
+    });
+  }
   return true;
 }
 

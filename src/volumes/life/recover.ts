@@ -87,8 +87,8 @@ export async function finishUnfinished(session: Session): Promise<void> {
 
 /** Goes on with every copy that no job is at work on: after a restart, and after a failure that may pass. */
 function resumeCopies(session: Session): void {
-  for (const { id, state, content } of session.catalog.records()) {
-    if (state === 'creating' && content !== undefined) startVolumeContent(session, id);
+  for (const { id, content } of session.catalog.creating()) {
+    if (content !== undefined) startVolumeContent(session, id);
   }
   for (const { id, state } of session.snapshots.records()) {
     if (state === 'creating') startSnapshot(session, id);

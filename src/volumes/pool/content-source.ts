@@ -68,8 +68,8 @@ export async function openSource(pools: SourcePools, source: ContentSource): Pro
 export function assertNotRead(open: Iterable<Session>, source: ContentSource): void {
   const { kind, handle } = source;
   for (const session of open) {
-    for (const { state, content, pool, id } of session.catalog.records()) {
-      if (state !== 'creating' || content?.kind !== kind || content.handle !== handle) continue;
+    for (const { content, pool, id } of session.catalog.creating()) {
+      if (content?.kind !== kind || content.handle !== handle) continue;
       throw failedPrecondition(`${kind} ${handle} is in use: volume ${pool}/${id} is being made from it; retry later`);
     }
     if (kind === 'snapshot') continue;

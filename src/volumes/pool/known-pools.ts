@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isErrno } from '../../base/errors.js';
 import { machine } from '../../linux/machine.js';
-import { formatRecord, parseRecord, type VolumeRecord } from '../records/record.js';
+import { formatRecordLine, parseRecord, type VolumeRecord } from '../records/record.js';
 
-/** Records written between two turns of the event loop. */
+/** Records read or written between two turns of the event loop. */
 const BATCH = 500;
 
 /**
@@ -42,9 +43,7 @@ export class KnownPools {
     const file = await machine.open(temporary, 'w', 0o600);
     try {
       for (let i = 0; i < records.length; i += BATCH) {
-        const lines = records
-          .slice(i, i + BATCH)
-          .map((record) => JSON.stringify(JSON.parse(formatRecord(record).toString())));
+        const lines = records.slice(i, i + BATCH).map(formatRecordLine);
         await machine.write(file, `${lines.join('\n')}\n`);
       }
     } finally {
@@ -62,14 +61,17 @@ export class KnownPools {
       if (isErrno(error, 'ENOENT')) return [];
       throw error;
     }
-    return text.split('\n').flatMap((line) => {
+    const records: VolumeRecord[] = [];
+    for (const [index, line] of text.split('\n').entries()) {
+      if (index % BATCH === BATCH - 1) await nextTurn();
       try {
         const { id } = JSON.parse(line) as { readonly id: string };
-        return [parseRecord(id, line)];
+        records.push(parseRecord(id, line));
       } catch {
-        return [];
+        continue;
       }
-    });
+    }
+    return records;
   }
 
   /** Forgets the pool: what is there at the next start is taken for it. */

@@ -1,5 +1,6 @@
 import type { DamagedRecord, VolumeRecord } from './record.js';
 import { PathIndex } from './path-index.js';
+import { SortedIds } from './sorted-ids.js';
 
 /** A deleted volume that waits to be purged; its space stays promised until it is gone. */
 export interface TrashEntry {
@@ -24,7 +25,9 @@ export class Catalog {
   readonly #inline = new Map<string, Set<string>>();
   #promised = 0n;
   #version = 0;
-  #sortedIds: readonly string[] | undefined;
+  /** Ids of volumes that are being made. */
+  readonly #creating = new Set<string>();
+  readonly #sortedIds = new SortedIds();
 
   /** Bytes promised to volumes, to volumes being made, and to trash. */
   get promisedBytes(): bigint {
@@ -48,6 +51,11 @@ export class Catalog {
     return this.#records.values();
   }
 
+  /** Volumes that are being made: few, however many there are. */
+  creating(): readonly VolumeRecord[] {
+    return [...this.#creating].flatMap((id) => this.#records.get(id) ?? []);
+  }
+
   damagedRecord(id: string): DamagedRecord | undefined {
     return this.#damaged.get(id)?.error;
   }
@@ -56,7 +64,7 @@ export class Catalog {
   put(record: VolumeRecord): void {
     this.#version++;
     const before = this.#records.get(record.id);
-    if (before === undefined) this.#sortedIds = undefined;
+    if (before === undefined) this.#sortedIds.add(record.id);
     else {
       this.#promised -= before.limitBytes;
       this.#paths.remove(before.path);
@@ -64,6 +72,8 @@ export class Catalog {
     this.#records.set(record.id, record);
     this.#promised += record.limitBytes;
     this.#paths.add(record.path, record.id);
+    if (record.state === 'creating') this.#creating.add(record.id);
+    else this.#creating.delete(record.id);
     const node = record.ephemeral?.node;
     if (node !== undefined) this.#inline.set(node, (this.#inline.get(node) ?? new Set()).add(record.id));
   }
@@ -80,7 +90,8 @@ export class Catalog {
     this.#records.delete(id);
     this.#promised -= record.limitBytes;
     this.#paths.remove(record.path);
-    this.#sortedIds = undefined;
+    this.#creating.delete(id);
+    if (!this.#damaged.has(id)) this.#sortedIds.remove(id);
     if (record.ephemeral !== undefined) this.#inline.get(record.ephemeral.node)?.delete(id);
   }
 
@@ -88,7 +99,7 @@ export class Catalog {
   putDamaged(error: DamagedRecord, limitBytes: bigint): void {
     this.#damaged.set(error.id, { error, limitBytes });
     this.#promised += limitBytes;
-    this.#sortedIds = undefined;
+    this.#sortedIds.add(error.id);
   }
 
   putTrash(entry: TrashEntry): void {
@@ -151,7 +162,6 @@ export class Catalog {
 
   /** Every id, damaged ones too, in byte order: the order of ListVolumes' pages. */
   sortedIds(): readonly string[] {
-    this.#sortedIds ??= [...this.#records.keys(), ...this.#damaged.keys()].sort();
-    return this.#sortedIds;
+    return this.#sortedIds.all();
   }
 }

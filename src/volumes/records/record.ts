@@ -206,10 +206,17 @@ export function parseRecord(id: string, text: string, path: string = recordPath(
   return { ...output, unknownFields };
 }
 
+function jsonOf({ unknownFields, ...known }: VolumeRecord): object {
+  return { ...unknownFields, ...known, limitBytes: String(known.limitBytes) };
+}
+
 export function formatRecord(record: VolumeRecord): Buffer {
-  const { unknownFields, ...known } = record;
-  const json = { ...unknownFields, ...known, limitBytes: String(known.limitBytes) };
-  return Buffer.from(`${JSON.stringify(json, undefined, 1)}\n`);
+  return Buffer.from(`${JSON.stringify(jsonOf(record), undefined, 1)}\n`);
+}
+
+/** The same on one line, without its end. */
+export function formatRecordLine(record: VolumeRecord): string {
+  return JSON.stringify(jsonOf(record));
 }
 
 /**
