@@ -1,5 +1,5 @@
 // npm test: everything that needs no Kubernetes. `npm test -- unit gluster` runs these parts alone; test/runner has them.
-// With --long, `faults` has its long part, too.
+// With --long, `faults` has its long part, too, and `gluster` tries all of every layout.
 import {
   build,
   ensureDebianPackages,
@@ -39,7 +39,9 @@ await main((given) => {
   if (unknown.length > 0) {
     throw new SetupError(`${unknown.join(', ')}: no such part; there is ${Object.keys(NEEDS).join(', ')}`);
   }
-  if (isLong && !parts.has('faults')) throw new SetupError('--long: only faults has a long part');
+  if (isLong && !parts.has('faults') && !parts.has('gluster')) {
+    throw new SetupError('--long: only faults and gluster have more to do');
+  }
   const needs = new Set([...parts].flatMap((part) => NEEDS[part]));
   requireNode();
   if (needs.has('gluster')) requireRoot('The test of real GlusterFS');

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { groupsOf } from '../../src/gluster/volfile/group-shape.js';
 import { startSteadyWriter } from '../faults/steady-writer.js';
 import { LayoutBench, POOL } from '../lib/layout-bench.js';
-import { DISTRIBUTED_LAYOUTS } from '../lib/layouts.js';
+import { DISTRIBUTED_LAYOUTS, thoroughAndBrief } from '../lib/layouts.js';
 import { expectLifeOfVolumes } from '../lib/layout-life.js';
 import { publishNew, type PublishedVolume } from '../lib/published-volume.js';
 import { createRequest, expectStatus, retried } from '../lib/requests.js';
@@ -21,7 +21,9 @@ async function filesOn(brick: string, path: string): Promise<string[]> {
   return names.filter((_, index) => modes[index] !== LINK_FILE_MODE);
 }
 
-describe.each(DISTRIBUTED_LAYOUTS)('a pool of $name', { timeout: 300_000 }, (layout) => {
+const { thorough, brief } = thoroughAndBrief(DISTRIBUTED_LAYOUTS, ['2 x replica 3']);
+
+describe.each(thorough)('a pool of $name', { timeout: 300_000 }, (layout) => {
   let bench: LayoutBench;
   let volume: PublishedVolume | undefined;
 
@@ -116,5 +118,16 @@ describe.each(DISTRIBUTED_LAYOUTS)('a pool of $name', { timeout: 300_000 }, (lay
     const groups = groupsOf(bench.shape, bench.bricks);
     expect(await bench.refusal({ bricks: groups.toReversed().flat() })).toMatch(/put the bricks back in their order/);
     expect(await bench.refusal({ bricks: groups[0] })).toMatch(/their number cannot be changed/);
+  });
+});
+
+describe.each(brief)('a pool of $name', { timeout: 300_000 }, (layout) => {
+  it('keeps limits, shows them in df, and has volumes, snapshots and clones come and go', async () => {
+    const bench = await LayoutBench.start(layout);
+    try {
+      await expectLifeOfVolumes(bench);
+    } finally {
+      await bench.stop();
+    }
   });
 });

@@ -128,7 +128,7 @@ describe('an image on two nodes', { timeout: 120_000 }, () => {
  * A raw block volume on three bricks, used by a node that is lost and comes back. Block, because nothing is between
  * the pod's pages and the image: what the test writes is what arrives, or does not.
  */
-describe('a node that is lost while it has dirty pages', { timeout: 240_000 }, () => {
+describe('a node that is lost while it has dirty pages', { timeout: 400_000 }, () => {
   let controller: Driver;
   let lost: Driver;
   let next: Driver;
@@ -200,10 +200,17 @@ describe('a node that is lost while it has dirty pages', { timeout: 240_000 }, (
 
   const expectNoticed = async (onLost: VolumeUser, handle: string): Promise<void> => {
     const request = { volume_id: handle, volume_path: onLost.target(handle) };
-    await waitFor('the lost node to notice', async () => {
-      const stats = await lost.client.node.NodeGetVolumeStats(request).catch(() => undefined);
-      return stats?.volume_condition?.abnormal === true ? true : undefined;
-    });
+    const since = performance.now();
+    // Its client goes on showing the file as it knew it, for a quarter of a minute or for more than a minute.
+    await waitFor(
+      'the lost node to notice',
+      async () => {
+        const stats = await lost.client.node.NodeGetVolumeStats(request).catch(() => undefined);
+        return stats?.volume_condition?.abnormal === true ? true : undefined;
+      },
+      { timeoutMs: 180_000 },
+    );
+    console.log(`${handle}: the lost node noticed after ${Math.round(performance.now() - since)} ms`);
     await expectStatus(onLost.publish(handle, capability, { pod: 'again' }), 'UNAVAILABLE', /./);
   };
 

@@ -113,7 +113,8 @@ describe('inodeLimit on a managed pool with gluster quota', () => {
           mutable_parameters: mutable,
         }),
       );
-    const none = /inodeLimit: 99: quota none of pool dir does not count files; quota project and gluster do/;
+    const none =
+      /inodeLimit: 99: quota none of pool dir does not count files; quota gluster does, and project on one group of bricks/;
     await expectStatus(create({ pool: 'dir', inodeLimit: '99' }), 'INVALID_ARGUMENT', none);
     await expectStatus(create({ pool: 'dir' }, { inodeLimit: '99' }), 'INVALID_ARGUMENT', none);
     const few = /inodeLimit: "3" is not a whole number from 10 to 1000000000000, or none/;

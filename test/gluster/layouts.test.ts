@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isArbiterBrick } from '../../src/gluster/volfile/group-shape.js';
 import { startSteadyWriter, lostLines, type SteadyWriter } from '../faults/steady-writer.js';
 import { LayoutBench, POOL } from '../lib/layout-bench.js';
-import { GROUP_LAYOUTS } from '../lib/layouts.js';
+import { GROUP_LAYOUTS, thoroughAndBrief } from '../lib/layouts.js';
 import { expectLifeOfVolumes } from '../lib/layout-life.js';
 import { publishNew, type PublishedVolume } from '../lib/published-volume.js';
 import { mustRun } from '../lib/run-command.js';
@@ -16,7 +16,9 @@ const described = (path: string): Promise<string> =>
     cwd: path,
   });
 
-describe.each(GROUP_LAYOUTS)('a pool of $name', { timeout: 300_000 }, (layout) => {
+const { thorough, brief } = thoroughAndBrief(GROUP_LAYOUTS, ['replica 2 arbiter 1', 'disperse 2+1']);
+
+describe.each(thorough)('a pool of $name', { timeout: 300_000 }, (layout) => {
   let bench: LayoutBench;
   let volume: PublishedVolume;
   let isPublished = false;
@@ -123,5 +125,16 @@ describe.each(GROUP_LAYOUTS)('a pool of $name', { timeout: 300_000 }, (layout) =
     expect(await bench.refusal({ replica: 3, arbiter: undefined, disperse: undefined })).toMatch(
       /was made for .*cannot be changed/,
     );
+  });
+});
+
+describe.each(brief)('a pool of $name', { timeout: 300_000 }, (layout) => {
+  it('keeps limits, shows them in df, and has volumes, snapshots and clones come and go', async () => {
+    const bench = await LayoutBench.start(layout);
+    try {
+      await expectLifeOfVolumes(bench);
+    } finally {
+      await bench.stop();
+    }
   });
 });

@@ -1,4 +1,5 @@
 import { shapeOf, type GroupShape, type GroupWish } from '../../src/gluster/volfile/group-shape.js';
+import { IS_LONG } from '../runner/long.js';
 
 /** A managed pool of some layout, as tests name and configure it. */
 export interface TestLayout {
@@ -29,4 +30,13 @@ export const DISTRIBUTED_LAYOUTS: readonly TestLayout[] = [
 export function bricksOfLayout({ keys, groups }: TestLayout): { readonly shape: GroupShape; readonly count: number } {
   const shape = shapeOf(keys);
   return { shape, count: shape.size * groups };
+}
+
+/** Those that are tested in all that they do, and those of which only the life of volumes is: with --long that is none. */
+export function thoroughAndBrief(
+  layouts: readonly TestLayout[],
+  names: readonly string[],
+): { readonly thorough: readonly TestLayout[]; readonly brief: readonly TestLayout[] } {
+  const isThorough = ({ name }: TestLayout): boolean => IS_LONG || names.includes(name);
+  return { thorough: layouts.filter(isThorough), brief: layouts.filter((layout) => !isThorough(layout)) };
 }
