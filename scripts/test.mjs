@@ -1,5 +1,5 @@
 // npm test: everything that needs no Kubernetes. `npm test -- unit gluster` runs these parts alone; test/runner has them.
-// With --long, `faults` has its long part, too, and `gluster` tries all of every layout.
+// With --long, `faults` has its long part, too, and `gluster` and `measured` try all of every layout.
 import {
   build,
   ensureDebianPackages,
@@ -39,8 +39,8 @@ await main((given) => {
   if (unknown.length > 0) {
     throw new SetupError(`${unknown.join(', ')}: no such part; there is ${Object.keys(NEEDS).join(', ')}`);
   }
-  if (isLong && !parts.has('faults') && !parts.has('gluster')) {
-    throw new SetupError('--long: only faults and gluster have more to do');
+  if (isLong && !['faults', 'gluster', 'measured'].some((part) => parts.has(part))) {
+    throw new SetupError('--long: only faults, gluster and measured have more to do');
   }
   const needs = new Set([...parts].flatMap((part) => NEEDS[part]));
   requireNode();

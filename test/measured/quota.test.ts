@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GlusterMechanism } from '../../src/quota/gluster.js';
 import { measureOvershoot } from '../helpers/overshoot.js';
 import { QuotaBench } from '../helpers/quota-bench.js';
-import { DISTRIBUTED_LAYOUTS, GROUP_LAYOUTS, type TestLayout } from '../lib/layouts.js';
+import { DISTRIBUTED_LAYOUTS, GROUP_LAYOUTS, thoroughAndBrief, type TestLayout } from '../lib/layouts.js';
 
 const MiB = 1024n * 1024n;
 
@@ -22,6 +22,9 @@ interface Case {
   readonly bars: Bars;
 }
 
+/** All of them with --long. */
+const { thorough } = thoroughAndBrief([...GROUP_LAYOUTS, ...DISTRIBUTED_LAYOUTS], ['disperse 2+1']);
+
 const CASES: readonly Case[] = [
   ...([1, 3] as const).flatMap((replica) => {
     const layout: TestLayout = { name: `replica ${replica}`, keys: { replica }, groups: 1 };
@@ -30,7 +33,7 @@ const CASES: readonly Case[] = [
       { layout, quotaStrict: false, bars: DEFAULT },
     ];
   }),
-  ...[...GROUP_LAYOUTS, ...DISTRIBUTED_LAYOUTS].map((layout) => ({ layout, quotaStrict: true, bars: STRICT })),
+  ...thorough.map((layout) => ({ layout, quotaStrict: true, bars: STRICT })),
 ];
 
 /** How far writers at full speed get past a limit of GlusterFS' own quota, on bricks that Kayal runs. */
