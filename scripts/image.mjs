@@ -2,8 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { ARCHITECTURES, HOST } from './lib/architectures.mjs';
 import { BASE_IMAGE, baseImage, ensureBaseImage } from './lib/base-image.mjs';
-import { ARCHITECTURES, withArchitecture } from './lib/emulation.mjs';
+import { withArchitecture } from './lib/emulation.mjs';
 import { capture, ensureDebianPackages, main, requireNode, requireRoot, run, SetupError } from './lib/setup.mjs';
 
 const HELP = `Usage: node scripts/image.mjs [FLAGS]
@@ -69,8 +70,6 @@ function report(name) {
     capture('buildah', ['rm', container]);
   }
 }
-
-const HOST = Object.keys(ARCHITECTURES).find((name) => ARCHITECTURES[name] === process.arch);
 
 async function build({ image, version, arch, archive, debootstrap }) {
   const isEmulated = arch !== HOST;

@@ -3,10 +3,10 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { mkdtemp } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { HOST } from './architectures.mjs';
 import { capture, run } from './setup.mjs';
 
 export const BASE_IMAGE = 'docker.io/library/debian:trixie-slim';
-const HOST = { x64: 'amd64', arm64: 'arm64' }[process.arch];
 
 /** Images of two architectures cannot have one name here: only this machine's has its public one. */
 export function baseImage(architecture) {
