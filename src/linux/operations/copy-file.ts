@@ -43,29 +43,17 @@ export function copyFoundFile(
     const work: FileWork = { path, offset: 0, changes: 0, unnamed: false };
     withFd(output, (fd) => {
       if (status.size > SMALL && !run.means.clone) run.files.push(work);
-      else copySmall(run, { input, output: fd, status, work }, { directory: directories.target, name }, about);
+      else orRemoved(run, work, () => copyContent(run, input, fd, status, work, about));
     });
   });
 }
 
-interface OpenFile {
-  readonly input: number;
-  readonly output: number;
-  readonly status: FullStatus;
-  readonly work: FileWork;
-}
-
-/** What the next attempt would find there would pass for the copy. */
-function copySmall(
-  run: CopyRun,
-  { input, output, status, work }: OpenFile,
-  target: { readonly directory: number; readonly name: Uint8Array },
-  about: About,
-): void {
+/** What a failed attempt leaves would pass for the copy at the next one. */
+function orRemoved(run: CopyRun, work: FileWork, copy: () => void): void {
   try {
-    copyContent(run, input, output, status, work, about);
+    copy();
   } catch (error) {
-    sys.unlinkat(target.directory, target.name, 0, about);
+    removeTarget(run, work);
     throw error;
   }
 }
@@ -73,20 +61,19 @@ function copySmall(
 /** Copies a file by itself, as far as the slice goes. */
 export function copyOneFile(run: CopyRun, work: FileWork): void {
   const about = (): string => textOfPath(work.path);
-  const copied = copyIfThere(run, work.path, () => {
-    try {
-      withFd(openBeneathBytes(run.source, work.path, READ), (input) => {
-        const status = fullStatusOf(input, about);
-        if (status.type !== 'file') throw new SystemError('ENOENT', 'copy', about());
-        withFd(openTarget(run, work), (output) => {
-          copyContent(run, input, output, status, work, about);
-        });
+  const attempt = (): void => {
+    withFd(openBeneathBytes(run.source, work.path, READ), (input) => {
+      const status = fullStatusOf(input, about);
+      if (status.type !== 'file') throw new SystemError('ENOENT', 'copy', about());
+      withFd(openTarget(run, work), (output) => {
+        copyContent(run, input, output, status, work, about);
       });
-    } catch (error) {
-      if (work.unnamed) removeTarget(run, work);
-      throw error;
-    }
-    if (work.unnamed) restoreTimes(run, splitBytes(work.path).parent);
+    });
+  };
+  const copied = copyIfThere(run, work.path, () => {
+    if (!work.unnamed) return attempt();
+    orRemoved(run, work, attempt);
+    restoreTimes(run, splitBytes(work.path).parent);
   });
   if (!copied) vanish(run, work);
 }
