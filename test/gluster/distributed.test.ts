@@ -5,7 +5,7 @@ import { groupsOf } from '../../src/gluster/volfile/group-shape.js';
 import { startSteadyWriter } from '../faults/steady-writer.js';
 import { LayoutBench, POOL } from '../lib/layout-bench.js';
 import { DISTRIBUTED_LAYOUTS, thoroughAndBrief } from '../lib/layouts.js';
-import { expectLifeOfVolumes } from '../lib/layout-life.js';
+import { expectLifeOfVolumes, expectLifeOnLayout } from '../lib/layout-life.js';
 import { publishNew, type PublishedVolume } from '../lib/published-volume.js';
 import { createRequest, expectStatus, retried } from '../lib/requests.js';
 import { waitFor } from '../lib/wait.js';
@@ -123,11 +123,6 @@ describe.each(thorough)('a pool of $name', { timeout: 300_000 }, (layout) => {
 
 describe.each(brief)('a pool of $name', { timeout: 300_000 }, (layout) => {
   it('keeps limits, shows them in df, and has volumes, snapshots and clones come and go', async () => {
-    const bench = await LayoutBench.start(layout);
-    try {
-      await expectLifeOfVolumes(bench);
-    } finally {
-      await bench.stop();
-    }
+    await expectLifeOnLayout(layout);
   });
 });

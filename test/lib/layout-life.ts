@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import type { LayoutBench } from './layout-bench.js';
-import { POOL } from './layout-bench.js';
+import { LayoutBench, POOL } from './layout-bench.js';
+import type { TestLayout } from './layouts.js';
 import { dfBytes, fill, publishNew } from './published-volume.js';
 import { createRequest, MiB, retried } from './requests.js';
 import { mustRun } from './run-command.js';
@@ -67,6 +67,16 @@ export async function expectLifeOfVolumes(bench: LayoutBench): Promise<void> {
   await expect(retried(() => controller.CreateVolume(createRequest('huge', { sizeMiB: 1e9 })))).rejects.toThrow(
     /left to promise/,
   );
+}
+
+/** The same on a pool that is made for it. */
+export async function expectLifeOnLayout(layout: TestLayout): Promise<void> {
+  const bench = await LayoutBench.start(layout);
+  try {
+    await expectLifeOfVolumes(bench);
+  } finally {
+    await bench.stop();
+  }
 }
 
 /** What volumes are made of, as all bricks have it. */
