@@ -19,10 +19,10 @@ export class Echo {
     this.startMs = startMs;
   }
 
-  static async start(path: string, nodeOptions: string): Promise<Echo> {
+  static async start(path: string, environment: NodeJS.ProcessEnv): Promise<Echo> {
     const since = performance.now();
     const child = spawn(process.execPath, [SCRIPT, path], {
-      env: { ...process.env, NODE_OPTIONS: nodeOptions },
+      env: { ...process.env, ...environment },
       stdio: ['ignore', 'inherit', 'inherit'],
     });
     const socket = new CsiSocket(path);

@@ -41,7 +41,7 @@ it('says what failed', async () => {
 });
 
 it('the echo answers Probe, and is gone when it was stopped', async () => {
-  const echo = await Echo.start(join(root, 'echo.sock'), '');
+  const echo = await Echo.start(join(root, 'echo.sock'), {});
   try {
     expect(echo.startMs).toBeGreaterThan(0);
     expect(await echo.socket.call('Identity', 'Probe', {})).toEqual({ ready: { value: true } });

@@ -10,7 +10,7 @@ import { inFlight } from '../load/in-flight.js';
 import { residentMiB } from '../stage/memory.js';
 import { preparePlace } from '../stage/pools.js';
 import { mounterMiB, startRole, startRoles, stopRoles, type Roles } from '../stage/roles.js';
-import { NODE_OPTIONS } from '../stage/stage.js';
+import { IMAGE_ENVIRONMENT } from '../stage/stage.js';
 import { numbered, type Bench, type OwnMeasure } from './measure.js';
 
 const MORE: Bar = { kind: 'at most', times: 1, plus: 30 };
@@ -76,7 +76,7 @@ interface Soaked {
 async function measureRoles(bench: Bench): Promise<Soaked> {
   const directory = await mkdtemp(join(bench.directory, 'm-'));
   const roles = await startRoles(bench.floor, directory, bench.plan.memoryVolumes);
-  const echo = await Echo.start(join(directory, 'echo.sock'), NODE_OPTIONS);
+  const echo = await Echo.start(join(directory, 'echo.sock'), IMAGE_ENVIRONMENT);
   try {
     const look = (): Promise<Resident> => resident(directory, roles, echo);
     const lookLater = async (): Promise<Resident> => {
@@ -102,7 +102,7 @@ async function startTimes(bench: Bench): Promise<readonly Pair[]> {
   const place = await preparePlace(directory, 'directory');
   const pairs: Pair[] = [];
   for (let round = 0; round < bench.plan.rounds; round++) {
-    const echo = await Echo.start(join(directory, `echo${round}.sock`), NODE_OPTIONS);
+    const echo = await Echo.start(join(directory, `echo${round}.sock`), IMAGE_ENVIRONMENT);
     await echo.stop();
     const since = performance.now();
     const starting = startRole(directory, 'node', place);

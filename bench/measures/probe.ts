@@ -4,7 +4,7 @@ import { figureOf, type Bar } from '../figure.js';
 import type { CsiSocket } from '../load/csi-socket.js';
 import { inFlight } from '../load/in-flight.js';
 import { p50, type Sample } from '../sample.js';
-import { NODE_OPTIONS, Stage } from '../stage/stage.js';
+import { IMAGE_ENVIRONMENT, Stage } from '../stage/stage.js';
 import { inRounds, numbered, type OwnMeasure } from './measure.js';
 
 const IN_FLIGHT = [1, 16, 64] as const;
@@ -19,7 +19,7 @@ export const probe: OwnMeasure = {
   title: 'RPC overhead: Probe',
   run: async (bench) => {
     const stage = await Stage.start({ base: bench.directory, pool: 'directory' });
-    const echo = await Echo.start(join(stage.directory, 'echo.sock'), NODE_OPTIONS);
+    const echo = await Echo.start(join(stage.directory, 'echo.sock'), IMAGE_ENVIRONMENT);
     const { plan, peers } = bench;
     const subjects = [stage.load, ...peers];
     try {

@@ -12,7 +12,7 @@ import { VolumeLoad } from '../load/volumes.js';
 import { residentMiB } from './memory.js';
 import { preparePlace, type PoolPlace } from './pools.js';
 import { seedVolumes } from './seed.js';
-import { NODE_OPTIONS } from './stage.js';
+import { IMAGE_ENVIRONMENT } from './stage.js';
 
 /** The two roles as processes of their own, as in a cluster, and the mounter of the node. */
 export interface Roles {
@@ -29,7 +29,7 @@ export async function startRole(directory: string, role: 'controller' | 'node', 
     role,
     pools: [place.keys],
     logLevel: 'info',
-    env: { NODE_OPTIONS, KAYAL_REGISTER: 'no' },
+    env: { ...IMAGE_ENVIRONMENT, KAYAL_REGISTER: 'no' },
     sourceMaps: false,
   } as const;
   return role === 'controller' ? startOpen(options) : Driver.start(options);

@@ -10,8 +10,8 @@ import { CsiSocket } from '../load/csi-socket.js';
 import { VolumeLoad } from '../load/volumes.js';
 import { preparePlace, type PoolName, type PoolPlace, type PoolQuota } from './pools.js';
 
-/** As the image sets it. */
-export const NODE_OPTIONS = '--max-semi-space-size=4';
+/** As the image sets it; for the floor, too. */
+export const IMAGE_ENVIRONMENT = { NODE_OPTIONS: '--max-semi-space-size=4', MALLOC_ARENA_MAX: '2' };
 /** A volume that stays staged, so that the client of the pool does. */
 const KEEPER = 'keeper';
 
@@ -26,7 +26,7 @@ export interface StageOptions {
 type StageParts = Pick<Stage, 'pool' | 'directory' | 'place' | 'load' | 'controlRoot' | 'clientRoot'>;
 
 function startDriver(directory: string, { keys }: PoolPlace): Promise<Driver> {
-  return startOpen({ directory, pools: [keys], logLevel: 'info', env: { NODE_OPTIONS }, sourceMaps: false });
+  return startOpen({ directory, pools: [keys], logLevel: 'info', env: IMAGE_ENVIRONMENT, sourceMaps: false });
 }
 
 async function glusterMount(below: string): Promise<string> {

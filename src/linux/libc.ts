@@ -213,9 +213,9 @@ export function mknodat(directory: number, name: CString, mode: number, device: 
   call('mknod', about, native.mknodat, directory, name, mode, device);
 }
 
-/** fchownat(2) of the name itself when it is a symlink. */
+/** fchownat(2) of the name itself when it is a symlink; of `directory` itself, also one opened with O_PATH, for ''. */
 export function fchownat(directory: number, name: CString, uid: number, gid: number, about: About): void {
-  call('chown', about, native.fchownat, directory, name, uid, gid, AT_SYMLINK_NOFOLLOW);
+  call('chown', about, native.fchownat, directory, name, uid, gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);
 }
 
 /** fchmodat(2), which follows a symlink. */

@@ -2,7 +2,7 @@
  * What the io workers can do: synchronous functions over system calls, each complete in one call. A descriptor
  * that stays open between two of them is only ever the root of a tree, its first parameter.
  */
-import { getXattr, removeXattr, setOwnerAndMode, setXattr } from './operations/attributes.js';
+import { getXattr, removeXattr, setOwnerAndMode, setXattr, setXattrThenStatfs } from './operations/attributes.js';
 import { connectBrick, disconnectBrick, hasReflink, renameOnBrick } from './operations/brick-connections.js';
 import { copyDirectories, copyFile, copyLinks, shareFile, syncFilesystem } from './operations/copy.js';
 import {
@@ -25,13 +25,13 @@ import {
 } from './operations/loop.js';
 import { list, readFile, readFiles, subdirectories } from './operations/files.js';
 import { bind, prepareTarget, removeTarget, unmount } from './operations/mounts.js';
-import { mkdir, mkdirs, rename, rmdir, unlink } from './operations/names.js';
+import { makeDirectory, mkdir, mkdirs, rename, rmdir, unlink } from './operations/names.js';
 import {
   assignProject,
   getProject,
   getProjectQuota,
+  limitDirectory,
   projectQuotaState,
-  setProject,
   setProjectInodeLimit,
   setProjectLimit,
 } from './operations/projects.js';
@@ -65,9 +65,11 @@ export const operations = {
   imageSize,
   isBlankImage,
   hasReflink,
+  limitDirectory,
   list,
   loopBacking,
   loopSize,
+  makeDirectory,
   makeImage,
   mkdir,
   mkdirs,
@@ -91,10 +93,10 @@ export const operations = {
   rmdir,
   setLoopReadOnly,
   setOwnerAndMode,
-  setProject,
   setProjectInodeLimit,
   setProjectLimit,
   setXattr,
+  setXattrThenStatfs,
   shareFile,
   stat,
   statfs,

@@ -3,12 +3,12 @@
  * pool's directory, or a brick; through a FUSE mount none of it works.
  */
 import { isErrno } from '../base/errors.js';
-import type { ProjectQuota } from './operations/projects.js';
+import type { LimitInForce, ProjectQuota } from './operations/projects.js';
 import type { WalkPosition } from './operations/walk.js';
 import { LISTING } from './io-workers.js';
 import type { Tree } from './tree.js';
 
-export type { ProjectQuota } from './operations/projects.js';
+export type { LimitInForce, ProjectQuota } from './operations/projects.js';
 
 export type Support =
   | {
@@ -20,11 +20,6 @@ export type Support =
       readonly limitsRoot: boolean;
     }
   | { readonly ok: false; readonly reason: string };
-
-export interface SetProjectOptions {
-  /** Also puts what is in the directory already into the project, in slices. */
-  readonly recursive?: boolean | undefined;
-}
 
 const XFS = 0x58465342;
 const EXT4 = 0xef53;
@@ -55,14 +50,16 @@ export async function supported(tree: Tree): Promise<Support> {
 }
 
 /**
- * Puts a directory into a project; what is made in it later inherits that.
- * @throws SystemError ENOTEMPTY when the directory has entries, without `recursive`
+ * Limits a directory in bytes, which the filesystem rounds up to its blocks, mostly 4096. It becomes the project `id`, if it
+ * is not that one already; what is made in it later inherits that.
+ * @throws SystemError ENOTEMPTY when the directory has entries and is not in the project
  */
-export async function setProject(tree: Tree, path: string, id: number, options: SetProjectOptions = {}): Promise<void> {
-  if (options.recursive !== true) {
-    await tree.call('setProject', [path, id]);
-    return;
-  }
+export async function limitDirectory(tree: Tree, path: string, id: number, bytes: bigint): Promise<LimitInForce> {
+  return tree.call('limitDirectory', [path, id, bytes]);
+}
+
+/** Puts a directory and what is in it into a project, in slices; what is made in it later inherits that. */
+export async function assignProject(tree: Tree, path: string, id: number): Promise<void> {
   let position: WalkPosition = [{ path: Buffer.from(path).toString('latin1') }];
   while (position.length > 0) position = await tree.call('assignProject', [position, id, SLICE], LISTING);
 }

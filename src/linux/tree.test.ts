@@ -21,7 +21,7 @@ import { withDirectory, withTree, withWorkers } from './testing.js';
 const data = Buffer.from('{"a":1}');
 
 test('files are made, read, listed and removed', async () => {
-  await withTree(async ({ tree }) => {
+  await withTree(async ({ tree, root }) => {
     expect(await tree.mkdirs('records/ab', 0o700)).toEqual(['records', 'records/ab']);
     expect(await tree.mkdirs('records/ab', 0o700)).toEqual([]);
     expect(await tree.createFile('records/tmp', 'records/ab/one', data)).toBe(true);
@@ -29,6 +29,10 @@ test('files are made, read, listed and removed', async () => {
     expect(await tree.list('records')).toEqual([{ name: 'ab', type: 'directory' }]);
     expect(await tree.stat('records/ab/one')).toMatchObject({ type: 'file', mode: 0o600, size: 7n, dev: tree.dev });
     await tree.replaceFile('records/tmp', 'records/ab/one', Buffer.from('new'));
+    await tree.replaceHint('records/tmp', 'records/ab/hint', data);
+    await tree.replaceHint('records/tmp', 'records/ab/hint', Buffer.from('newer'));
+    expect(readFileSync(join(root, 'records/ab/hint'), 'utf8')).toBe('newer');
+    expect(await tree.unlink('records/ab/hint')).toBe(true);
     await tree.replaceFile('records/tmp', 'records/ab/two', Buffer.alloc(100_000, 'x'));
     expect((await tree.readFile('records/ab/two'))?.equals(Buffer.alloc(100_000, 'x'))).toBe(true);
     await expect(tree.readFile('records/ab/two', 99_999)).rejects.toMatchObject({ code: 'EFBIG' });
@@ -60,6 +64,36 @@ test('createFile: one of many wins, whole, and a stale temporary is no obstacle'
     await tree.replaceFile('t', 'record', data);
     expect(readFileSync(join(root, 'record'))).toEqual(data);
     expect(readdirSync(root)).toEqual(['record']);
+  });
+});
+
+test('the directories above a file or directory are made on request', async () => {
+  await withTree(async ({ tree, root }) => {
+    await expect(tree.createFile('t', 'a/b/record', data)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await tree.createFile('t', 'a/b/record', data, 0o700)).toBe(true);
+    expect(await tree.createFile('t', 'a/b/record', Buffer.from('other'), 0o700)).toBe(false);
+    expect(readFileSync(join(root, 'a/b/record'))).toEqual(data);
+    expect(statSync(join(root, 'a/b')).mode & 0o7777).toBe(0o700);
+    const owner = { uid: 12, gid: 34, mode: 0o2770 };
+    await expect(tree.makeDirectory('c/d/e', owner)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await tree.makeDirectory('c/d/e', owner, 0o711)).toBe(true);
+    expect(await tree.stat('c/d/e')).toMatchObject(owner);
+    expect(await tree.stat('c/d')).toMatchObject({ uid: 0, gid: 0, mode: 0o711 });
+    expect(await tree.makeDirectory('c/d/e', { uid: 0, gid: 0, mode: 0o700 }, 0o711)).toBe(false);
+    expect(await tree.stat('c/d/e')).toMatchObject(owner);
+    expect(readdirSync(root).toSorted()).toEqual(['a', 'c']);
+  });
+});
+
+test('many who miss the same directory all make their files in it', async () => {
+  await withTree(async ({ tree, root }) => {
+    const made = Array.from({ length: 16 }, async (_, n) => [
+      await tree.createFile(`t${n}`, `records/${n}`, data, 0o700),
+      await tree.makeDirectory(`volumes/${n}`, { uid: 0, gid: 0, mode: 0o755 }, 0o711),
+    ]);
+    expect((await Promise.all(made)).flat()).toEqual(Array.from({ length: 32 }, () => true));
+    expect(readdirSync(join(root, 'records'))).toHaveLength(16);
+    expect(readdirSync(join(root, 'volumes'))).toHaveLength(16);
   });
 });
 

@@ -13,6 +13,7 @@ import type { Entry } from './stat.js';
 import { UsageCount } from './usage-count.js';
 
 export type { MountFlag } from './mount-flags.js';
+export type { OwnerAndMode } from './operations/attributes.js';
 export type { FsUsage } from './operations/roots.js';
 export type { Entry, EntryType } from './stat.js';
 export type { UsageCount } from './usage-count.js';
@@ -128,15 +129,21 @@ export class Tree {
 
   /**
    * Makes a file, mode 0600, that is seen whole or not at all, and lasts once this returns; false: `path` exists.
-   * `temporary` is replaced when it is there, and gone afterwards.
+   * `temporary` is replaced when it is there, and gone afterwards. With `parentMode` the directories
+   * above it are made when they are missing.
    */
-  async createFile(temporary: string, path: string, data: Uint8Array): Promise<boolean> {
-    return this.call('createFile', [temporary, path, exact(data)]);
+  async createFile(temporary: string, path: string, data: Uint8Array, parentMode?: number): Promise<boolean> {
+    return this.call('createFile', [temporary, path, exact(data), parentMode]);
   }
 
   /** As `createFile`, but replaces what is there: a reader sees the old file or the new one. */
   async replaceFile(temporary: string, path: string, data: Uint8Array): Promise<void> {
-    await this.call('replaceFile', [temporary, path, exact(data)]);
+    await this.call('replaceFile', [temporary, path, exact(data), true]);
+  }
+
+  /** As `replaceFile`, and much faster; a loss of power soon afterwards may leave an empty file. */
+  async replaceHint(temporary: string, path: string, data: Uint8Array): Promise<void> {
+    await this.call('replaceFile', [temporary, path, exact(data), false]);
   }
 
   /** A directory's entries, in no order; undefined: no such directory. */
@@ -158,6 +165,14 @@ export class Tree {
   /** Makes a directory with exactly this mode, whatever the umask; false: the name is taken. */
   async mkdir(path: string, mode: number): Promise<boolean> {
     return this.call('mkdir', [path, mode]);
+  }
+
+  /**
+   * Makes a directory with this owner and mode; false: the name is taken, and nothing changed. With `parentMode` those above
+   * it are made when they are missing.
+   */
+  async makeDirectory(path: string, owner: OwnerAndMode, parentMode?: number): Promise<boolean> {
+    return this.call('makeDirectory', [path, owner, parentMode]);
   }
 
   /** Makes a directory and those above it; the paths of those that it made, outermost first. */
@@ -187,6 +202,11 @@ export class Tree {
   /** setxattr(2) on a file or directory. */
   async setXattr(path: string, name: string, value: Uint8Array): Promise<void> {
     await this.call('setXattr', [path, name, exact(value)]);
+  }
+
+  /** As `setXattr`; the filesystem as statfs(2) shows it there then. */
+  async setXattrThenStatfs(path: string, name: string, value: Uint8Array): Promise<FsUsage> {
+    return this.call('setXattrThenStatfs', [path, name, exact(value)]);
   }
 
   /** Undefined: there is no such attribute. */

@@ -14,7 +14,7 @@ import { assertInodeLimit, type InodeLimits } from './inode-limits.js';
 import type { LimitTarget } from './limit-target.js';
 import type { QuotaMechanism } from './mechanism.js';
 import { tryLimit } from './scratch.js';
-import { verifyShownLimit } from './shown-limit.js';
+import { setShownLimit } from './shown-limit.js';
 
 export interface GlusterMechanismOptions {
   /** The pool through a control mount: with a client-pid of 0 or more the brick refuses to set a limit. */
@@ -73,8 +73,8 @@ export class GlusterMechanism implements QuotaMechanism {
   }
 
   async set({ path }: LimitTarget, limitBytes: bigint): Promise<void> {
-    await this.#tree.setXattr(path, LIMIT_XATTR, encodeLimit(limitBytes, this.#softPercent));
-    await verifyShownLimit(this.#tree, path, limitBytes);
+    const attribute = { name: LIMIT_XATTR, value: encodeLimit(limitBytes, this.#softPercent) };
+    await setShownLimit(this.#tree, path, attribute, limitBytes);
   }
 
   async get({ path }: LimitTarget): Promise<bigint | undefined> {

@@ -1,6 +1,15 @@
 import { exhausted, failedPrecondition, invalidArgument, isErrno, unavailable } from '../base/errors.js';
 import { formatBytes, maxBytes, MiB } from '../base/units.js';
-import { getProject, getQuota, setInodeLimit, setLimit, setProject, supported } from '../linux/project-quota.js';
+import {
+  assignProject,
+  getProject,
+  getQuota,
+  limitDirectory,
+  setInodeLimit,
+  setLimit,
+  supported,
+  type LimitInForce,
+} from '../linux/project-quota.js';
 import type { Tree } from '../linux/tree.js';
 import { assertInodeLimit, type InodeLimits } from './inode-limits.js';
 import type { LimitTarget } from './limit-target.js';
@@ -116,54 +125,40 @@ export class ProjectMechanism implements QuotaMechanism {
     const share = (limitBytes + this.#shares - 1n) / this.#shares;
     await Promise.all(
       this.#places.map(async ({ tree, number }) => {
-        const id = brickProjectId(projectId, number);
-        // The limit first, so that there is no moment at which the directory takes more.
-        await setLimit(tree, id, share);
-        await this.#assign(tree, path, id);
-        await this.#verify(tree, path, id, share);
+        await this.#limit(tree, path, brickProjectId(projectId, number), share);
       }),
     );
   }
 
-  async #assign(tree: Tree, path: string, id: number): Promise<void> {
-    const current = await this.#projectOf(tree, path);
-    if (current === id) return;
-    try {
-      await setProject(tree, path, id);
-    } catch (error) {
-      if (!isErrno(error, 'ENOTEMPTY')) throw error;
-      if (current !== 0) {
-        throw failedPrecondition(`${tree.root}/${path} has content and belongs to project ${current}, not to ${id}`);
-      }
-      // Healing made it anew on a brick that had been replaced, and knows nothing of projects.
-      await setProject(tree, path, id, { recursive: true });
-    }
-  }
-
-  async #projectOf(tree: Tree, path: string): Promise<number> {
-    try {
-      return await getProject(tree, path);
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw error;
-      throw unavailable(
-        `${tree.root} does not hold ${path}: its limit can be set when the brick is healed (or, in a directory pool, when the directory is back)`,
-        { cause: error },
-      );
-    }
-  }
-
-  async #verify(tree: Tree, path: string, id: number, limitBytes: bigint): Promise<void> {
-    const [project, quota, { blockSize }] = await Promise.all([
-      getProject(tree, path),
-      getQuota(tree, id),
-      tree.statfs(path),
-    ]);
-    const limit = quota.hardBlocksBytes;
-    if (project === id && limit >= limitBytes && limit < limitBytes + blockSize) return;
+  async #limit(tree: Tree, path: string, id: number, limitBytes: bigint): Promise<void> {
+    const inForce = await this.#makeProject(tree, path, id, limitBytes);
+    const limit = inForce.limitBytes;
+    if (inForce.project === id && limit >= limitBytes && limit < limitBytes + inForce.blockSize) return;
     throw failedPrecondition(
       `${tree.root}/${path} should be project ${id} with a limit of ${formatBytes(limitBytes)}; ` +
-        `it is project ${project}, and project ${id} has ${limit === 0n ? 'no limit' : formatBytes(limit)}`,
+        `it is project ${inForce.project}, and project ${id} has ${limit === 0n ? 'no limit' : formatBytes(limit)}`,
     );
+  }
+
+  async #makeProject(tree: Tree, path: string, id: number, limitBytes: bigint): Promise<LimitInForce> {
+    try {
+      return await limitDirectory(tree, path, id, limitBytes);
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) {
+        throw unavailable(
+          `${tree.root} does not hold ${path}: its limit can be set when the brick is healed (or, in a directory pool, when the directory is back)`,
+          { cause: error },
+        );
+      }
+      if (!isErrno(error, 'ENOTEMPTY')) throw error;
+    }
+    const current = await getProject(tree, path);
+    if (current !== 0) {
+      throw failedPrecondition(`${tree.root}/${path} has content and belongs to project ${current}, not to ${id}`);
+    }
+    // Healing made it anew on a brick that had been replaced, and knows nothing of projects.
+    await assignProject(tree, path, id);
+    return limitDirectory(tree, path, id, limitBytes);
   }
 
   /** Of bricks with different limits the largest; those set here are rounded up to the filesystem's blocks. */

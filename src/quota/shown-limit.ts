@@ -15,20 +15,31 @@ export function showsLimit({ total, blockSize }: Pick<FsUsage, 'total' | 'blockS
   return total > limitBytes - blockSize && total <= limitBytes + blockSize;
 }
 
+/** An attribute that asks for a limit. */
+export interface LimitAttribute {
+  readonly name: string;
+  readonly value: Uint8Array;
+}
+
 /**
- * Checks with statfs that a limit is in force: on a volume without quota an attribute that asks for one is stored, and
- * means nothing.
+ * Sets a limit and checks with statfs that it is in force: on a volume without quota an attribute that asks for one is
+ * stored, and means nothing.
  * @throws KayalError FAILED_PRECONDITION when statfs shows another size
  */
-export async function verifyShownLimit(tree: Tree, path: string, limitBytes: bigint): Promise<void> {
-  for (let look = 1; ; look++) {
-    const usage = await tree.statfs(path);
-    if (showsLimit(usage, limitBytes)) return;
+export async function setShownLimit(
+  tree: Tree,
+  path: string,
+  { name, value }: LimitAttribute,
+  limitBytes: bigint,
+): Promise<void> {
+  let usage = await tree.setXattrThenStatfs(path, name, value);
+  for (let look = 1; !showsLimit(usage, limitBytes); look++) {
     if (look === LOOKS) {
       throw failedPrecondition(
         `a limit of ${formatBytes(limitBytes)} was set on ${path}, and statfs shows ${formatBytes(usage.total)}`,
       );
     }
     await sleep(PAUSE_MS);
+    usage = await tree.statfs(path);
   }
 }

@@ -4,7 +4,7 @@ import type { Tree } from '../linux/tree.js';
 import type { LimitTarget } from './limit-target.js';
 import type { QuotaMechanism } from './mechanism.js';
 import { tryLimit } from './scratch.js';
-import { showsLimit, verifyShownLimit } from './shown-limit.js';
+import { setShownLimit, showsLimit } from './shown-limit.js';
 
 /** Marks a directory whose usage features/simple-quota counts; it cannot be taken away again (server4_removexattr_resume). */
 const NAMESPACE_XATTR = 'trusted.glusterfs.namespace';
@@ -49,15 +49,15 @@ export class SimpleMechanism implements QuotaMechanism {
 
   async set({ path }: LimitTarget, limitBytes: bigint): Promise<void> {
     await this.#makeNamespace(path);
+    const attribute = { name: LIMIT_XATTR, value: Buffer.from(String(limitBytes + ROOM_FOR_FILES)) };
     try {
-      await this.#tree.setXattr(path, LIMIT_XATTR, Buffer.from(String(limitBytes + ROOM_FOR_FILES)));
+      await setShownLimit(this.#tree, path, attribute, limitBytes);
     } catch (error) {
       if (!isErrno(error, 'EPERM')) throw error;
       throw failedPrecondition(`simple quota counts only what is made after its limit, and ${path} has content`, {
         cause: error,
       });
     }
-    await verifyShownLimit(this.#tree, path, limitBytes);
   }
 
   /** Refused for a directory with content; then it is one already, or setting the limit tells. */

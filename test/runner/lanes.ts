@@ -5,11 +5,12 @@ import * as v from 'valibot';
 import { FILE_TIMEOUT_MS } from './long.js';
 import { removeDirectory } from '../lib/run-directory.js';
 import { runStreaming } from './run-streaming.js';
+import { slowFirst } from './slow-files.js';
 import { sumOf, type Counts } from './summary.js';
 import type { Part, PartContext } from './vitest-part.js';
 
 /** These tests wait more than they compute. */
-const LANES = 3;
+const LANES = 4;
 /** For what a file's tests need around them. */
 const MARGIN_MS = 60_000;
 
@@ -41,7 +42,7 @@ async function runFile(file: string, { directory, env, signal }: PartContext): P
  */
 export function inLanes(folder: string, lanes = LANES): Part {
   return async (context) => {
-    const names = (await readdir(folder)).filter((name) => name.endsWith('.test.ts')).sort();
+    const names = slowFirst((await readdir(folder)).filter((name) => name.endsWith('.test.ts')));
     const results = new Map<string, Counts>();
     const queue = names.values();
     const lane = async (): Promise<void> => {

@@ -1,9 +1,10 @@
 import { SystemError } from '../../base/errors.js';
 import { DIRECTORY, DIRECTORY_PATH, openBeneath, unlessAbsent, withFd, withParent } from '../handles.js';
 import { AT_REMOVEDIR } from '../constants.js';
-import { components } from '../paths.js';
+import { components, splitPath } from '../paths.js';
 import { statusOf } from '../stat.js';
 import { sys } from '../sys.js';
+import { setOwnerAndMode, type OwnerAndMode } from './attributes.js';
 import { withPlace } from './moves.js';
 import { stat } from './roots.js';
 
@@ -28,6 +29,33 @@ export function mkdir(root: number, path: string, mode: number): boolean {
       sys.fchmod(fd, mode, path);
     });
   }
+  return true;
+}
+
+/**
+ * mkdir(2) with this owner and mode; false: the name is taken, by anything, and nothing changed.
+ * @param parentMode makes those above it that are missing, too
+ */
+export function makeDirectory(root: number, path: string, owner: OwnerAndMode, parentMode?: number): boolean {
+  const make = (): void => {
+    withParent(root, path, (parent, name) => {
+      // Until it is its owner's it is nobody's.
+      sys.mkdirat(parent, name, 0o700, path);
+    });
+  };
+  try {
+    try {
+      make();
+    } catch (error) {
+      if (parentMode === undefined || !isCode(error, 'ENOENT')) throw error;
+      mkdirs(root, splitPath(path).parent, parentMode);
+      make();
+    }
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false;
+    throw error;
+  }
+  setOwnerAndMode(root, path, owner);
   return true;
 }
 

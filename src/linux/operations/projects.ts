@@ -9,6 +9,7 @@ import { DIRECTORY, openBeneath, openName, READ, withFd } from '../handles.js';
 import * as libc from '../libc.js';
 import type { Budget } from '../slices.js';
 import { sys } from '../sys.js';
+import { usageOf } from './roots.js';
 import { walkSome, type WalkPosition } from './walk.js';
 
 /** linux/fs.h, struct fsxattr: 28 bytes; xflags at 0, projid at 12. */
@@ -45,6 +46,15 @@ export interface ProjectQuotaState {
   readonly enforced: boolean;
 }
 
+/** What a directory's limit is according to the filesystem. */
+export interface LimitInForce {
+  /** The project that the directory is in. */
+  readonly project: number;
+  /** The limit in bytes of the project that it should be in; 0: none. */
+  readonly limitBytes: bigint;
+  readonly blockSize: bigint;
+}
+
 interface Project {
   readonly id: number;
   readonly inherit: boolean;
@@ -54,6 +64,14 @@ function attributesOf(fd: number, about: About): Buffer {
   const attributes = Buffer.alloc(28);
   libc.ioctl(fd, FS_IOC_FSGETXATTR, attributes, about);
   return attributes;
+}
+
+function projectOf(fd: number, about: About): Project {
+  const attributes = attributesOf(fd, about);
+  return {
+    id: attributes.readUInt32LE(12),
+    inherit: (attributes.readUInt32LE(0) & FS_XFLAG_PROJINHERIT) !== 0,
+  };
 }
 
 function assign(fd: number, { id, inherit }: Project, about: About): void {
@@ -77,21 +95,29 @@ export function projectQuotaState(root: number): ProjectQuotaState {
 
 /** The project id of a directory; 0: none. */
 export function getProject(root: number, path: string): Project {
-  return withFd(openBeneath(root, path, DIRECTORY), (fd) => {
-    const attributes = attributesOf(fd, path);
-    return {
-      id: attributes.readUInt32LE(12),
-      inherit: (attributes.readUInt32LE(0) & FS_XFLAG_PROJINHERIT) !== 0,
-    };
-  });
+  return withFd(openBeneath(root, path, DIRECTORY), (fd) => projectOf(fd, path));
 }
 
 /** Puts an empty directory into a project, which what is made in it inherits. ENOTEMPTY when it has entries already. */
-export function setProject(root: number, path: string, id: number): void {
-  withFd(openBeneath(root, path, DIRECTORY), (fd) => {
-    const first = readEntries(fd, directoryBuffer(), path).next();
-    if (first.done !== true) throw new SystemError('ENOTEMPTY', 'setProject', path);
-    assign(fd, { id, inherit: true }, path);
+function assignEmpty(fd: number, path: string, id: number): void {
+  const first = readEntries(fd, directoryBuffer(), path).next();
+  if (first.done !== true) throw new SystemError('ENOTEMPTY', 'limitDirectory', path);
+  assign(fd, { id, inherit: true }, path);
+}
+
+/**
+ * Limits a directory, which becomes a project if it is not that one already; what is in force then. The limit comes first, so
+ * that there is no moment at which the directory takes more. ENOTEMPTY when it has entries and is not in the project.
+ */
+export function limitDirectory(root: number, path: string, id: number, bytes: bigint): LimitInForce {
+  setProjectLimit(root, id, bytes);
+  return withFd(openBeneath(root, path, DIRECTORY), (fd) => {
+    if (projectOf(fd, path).id !== id) assignEmpty(fd, path, id);
+    return {
+      project: projectOf(fd, path).id,
+      limitBytes: getProjectQuota(root, id).hardBlocksBytes,
+      blockSize: usageOf(fd, path).blockSize,
+    };
   });
 }
 

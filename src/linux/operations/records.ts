@@ -8,6 +8,7 @@ import * as libc from '../libc.js';
 import { splitPath } from '../paths.js';
 import { sys } from '../sys.js';
 import { unlinkQuietly, withPlace } from './moves.js';
+import { mkdirs } from './names.js';
 
 function writeAll(fd: number, data: Uint8Array, about: string): void {
   let written = 0;
@@ -26,12 +27,12 @@ function createNew(parent: number, name: string, about: string): number {
   return sys.create(parent, name, CREATE, about);
 }
 
-function writeTemporary(root: number, temporary: string, data: Uint8Array): void {
+function writeTemporary(root: number, temporary: string, data: Uint8Array, lasts = true): void {
   withParent(root, temporary, (parent, name) => {
     withFd(createNew(parent, name, temporary), (fd) => {
       try {
         writeAll(fd, data, temporary);
-        libc.fsync(fd, temporary);
+        if (lasts) libc.fsync(fd, temporary);
       } catch (error) {
         unlinkQuietly(parent, name);
         throw error;
@@ -48,17 +49,40 @@ function syncDirectory(root: number, path: string): void {
   });
 }
 
+/** Runs `work`, again with the directory made when that was missing. */
+function withDirectory(root: number, directory: string, mode: number, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof SystemError && error.code === 'ENOENT')) throw error;
+    mkdirs(root, directory, mode);
+    syncDirectory(root, directory);
+    work();
+  }
+}
+
 /**
  * Makes a file that must not be there yet, mode 0600; false: it is there. By link(2), because GlusterFS' FUSE client
  * knows no RENAME_NOREPLACE (EINVAL).
+ * @param parentMode makes the directories above it that are missing
  */
-export function createFile(root: number, temporary: string, path: string, data: Uint8Array): boolean {
+export function createFile(
+  root: number,
+  temporary: string,
+  path: string,
+  data: Uint8Array,
+  parentMode?: number,
+): boolean {
   writeTemporary(root, temporary, data);
   return withPlace(root, temporary, (from, source) => {
-    try {
+    const link = (): void => {
       withParent(root, path, (to, name) => {
         sys.linkat(from, source, to, name, path);
       });
+    };
+    try {
+      if (parentMode === undefined) link();
+      else withDirectory(root, splitPath(path).parent, parentMode, link);
     } catch (error) {
       unlinkQuietly(from, source);
       if (error instanceof SystemError && error.code === 'EEXIST') return false;
@@ -70,9 +94,12 @@ export function createFile(root: number, temporary: string, path: string, data: 
   });
 }
 
-/** Makes a file or takes the place of the one that is there, mode 0600. */
-export function replaceFile(root: number, temporary: string, path: string, data: Uint8Array): void {
-  writeTemporary(root, temporary, data);
+/**
+ * Makes a file or takes the place of the one that is there, mode 0600.
+ * @param lasts false: a loss of power may leave the old file, the new one, or an empty one
+ */
+export function replaceFile(root: number, temporary: string, path: string, data: Uint8Array, lasts: boolean): void {
+  writeTemporary(root, temporary, data, lasts);
   withPlace(root, temporary, (from, source) => {
     try {
       withParent(root, path, (to, name) => {
@@ -83,5 +110,5 @@ export function replaceFile(root: number, temporary: string, path: string, data:
       throw error;
     }
   });
-  syncDirectory(root, path);
+  if (lasts) syncDirectory(root, path);
 }

@@ -23,7 +23,8 @@ export interface OpenRoot {
   readonly fsType: number;
 }
 
-function usageOf(fd: number, about: string): FsUsage {
+/** fstatfs(2), also of what was opened with O_PATH. */
+export function usageOf(fd: number, about: string): FsUsage {
   const bytes = Buffer.alloc(120);
   libc.fstatfs(fd, bytes, about);
   // The counts are in units of f_frsize; the kernel fills it in when the filesystem does not (fs/statfs.c).

@@ -15,7 +15,7 @@ import { discardRecordOnly, lookAtPath } from './own-directory.js';
 import { ownParameters } from '../requests/parameters.js';
 import { IMAGE_DIRECTORY, makeImage } from '../pool/images.js';
 import { checkInodeLimit, setLimit } from '../pool/limits.js';
-import { claimPath, isDefaultPath, makeParents } from '../pool/paths.js';
+import { claimPath, isDefaultPath, makeVolumeDirectory } from '../pool/paths.js';
 import { expandPathPattern } from '../requests/path-pattern.js';
 import { isImage, minimumBytesOf } from '../requests/volume-shape.js';
 import { RECORD_FORMAT, type VolumeRecord } from '../records/record.js';
@@ -173,13 +173,12 @@ async function make(session: Session, record: VolumeRecord, attempt: 'first' | '
     startVolumeContent(session, record.id);
     return record;
   }
-  const { tree } = session;
   await claimPath(session, record);
   await change(session, async () => {
-    await makeParents(session, record.path);
-    const made = await tree.mkdir(record.path, 0o700);
-    if (!made) await adoptOwnDirectory(session, record, attempt);
-    await tree.setOwnerAndMode(record.path, isImage(record) ? IMAGE_DIRECTORY : record.owner);
+    const owner = isImage(record) ? IMAGE_DIRECTORY : record.owner;
+    if (await makeVolumeDirectory(session, record.path, owner)) return;
+    await adoptOwnDirectory(session, record, attempt);
+    await session.tree.setOwnerAndMode(record.path, owner);
   });
   try {
     await setLimit(session, record, record.path);

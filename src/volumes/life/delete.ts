@@ -78,9 +78,9 @@ export async function trashVolume(session: Session, given: VolumeRecord): Promis
   const name = entryName(record.id, record.deletedAt ?? '');
   const staging = `${lease.directory}/${name}`;
   await change(session, () => tree.mkdir(staging, 0o700));
-  if (mayBePlaced(record)) await move(session, record.path, `${staging}/${TRASH_DATA}`);
+  const moved = mayBePlaced(record) ? move(session, record.path, `${staging}/${TRASH_DATA}`) : undefined;
+  await Promise.all([moved, forgetUse(session, record.id)]);
   await releasePath(session, record);
-  await forgetUse(session, record.id);
   if (isImage(record)) await change(session, () => forgetImageLeases(tree, record.id));
   await move(session, recordPath(record.id), `${staging}/${TRASH_RECORD}`);
   await move(session, staging, `${TRASH_DIRECTORY}/${name}`);

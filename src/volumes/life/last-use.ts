@@ -30,7 +30,7 @@ export async function noteUse(tree: Tree, id: string, node: string): Promise<voi
   const directory = `${USES_DIRECTORY}/${bucketOf(id)}`;
   const note: LastUse = { usedAt: new Date().toISOString(), node };
   await tree.mkdirs(directory, 0o700);
-  await tree.replaceFile(temporary, notePath(id), Buffer.from(`${JSON.stringify(note)}\n`));
+  await tree.replaceHint(temporary, notePath(id), Buffer.from(`${JSON.stringify(note)}\n`));
 }
 
 /** Forgets a volume that is about to be gone; a node that notes it late leaves a note without a volume, which is harmless. */

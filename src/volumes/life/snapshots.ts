@@ -13,9 +13,10 @@ import {
 } from './content-copy.js';
 import type { JobControl } from '../pool/content-jobs.js';
 import { isReadable } from '../pool/content-source.js';
-import { bucketOf, formatHandle, volumeIdOf } from '../records/handle.js';
-import { SNAPSHOTS_DIRECTORY, TRASH_DATA, TRASH_DIRECTORY, TRASH_RECORD } from '../records/layout.js';
+import { formatHandle, volumeIdOf } from '../records/handle.js';
+import { TRASH_DATA, TRASH_DIRECTORY, TRASH_RECORD } from '../records/layout.js';
 import type { VolumeRecord } from '../records/record.js';
+import { RECORD_BUCKET_MODE } from '../pool/record-store.js';
 import { change, move, type Session } from '../pool/session.js';
 import { snapshotKey } from '../records/snapshot-catalog.js';
 import {
@@ -126,10 +127,14 @@ async function begin(session: Session, id: string, wanted: WantedSnapshot): Prom
       createdAt: new Date().toISOString(),
       unknownFields: {},
     };
-    const made = await change(session, async () => {
-      await tree.mkdirs(`${SNAPSHOTS_DIRECTORY}/${bucketOf(id)}`, 0o700);
-      return tree.createFile(lease.temporary(`snapshot-${id}`), snapshotRecordPath(id), formatSnapshot(record));
-    });
+    const made = await change(session, () =>
+      tree.createFile(
+        lease.temporary(`snapshot-${id}`),
+        snapshotRecordPath(id),
+        formatSnapshot(record),
+        RECORD_BUCKET_MODE,
+      ),
+    );
     if (!made) {
       session.fail(new Error(`the record of snapshot ${id} appeared on disk without this controller`));
       throw aborted(`snapshot ${config.name}/${id} has a record that this controller had not seen; retry`);

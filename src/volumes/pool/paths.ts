@@ -5,12 +5,14 @@
  * volume below a parent that Kayal made takes that parent with it.
  */
 import { dirname } from 'node:path/posix';
-import type { Tree } from '../../linux/tree.js';
+import type { OwnerAndMode, Tree } from '../../linux/tree.js';
 import { PATHS_DIRECTORY, PATH_MARKER, defaultDataPath } from '../records/layout.js';
 import type { VolumeRecord } from '../records/record.js';
 import { change, type Session } from './session.js';
 
 const MADE_MARKER = '.made';
+/** Of the directories that volumes are divided among: pods pass through, and list nothing. */
+const VOLUME_BUCKET_MODE = 0o711;
 
 /** True for `volumes/<h>/<id>`, where nobody but Kayal makes anything. */
 export function isDefaultPath(path: string): boolean {
@@ -43,7 +45,7 @@ export async function claimPath(session: Session, record: VolumeRecord): Promise
 export async function makeParents(session: Session, path: string): Promise<void> {
   const { tree, lease } = session;
   if (isDefaultPath(path)) {
-    await tree.mkdirs(dirname(path), 0o711);
+    await tree.mkdirs(dirname(path), VOLUME_BUCKET_MODE);
     return;
   }
   for (const parent of parentsOf(path)) {
@@ -52,6 +54,14 @@ export async function makeParents(session: Session, path: string): Promise<void>
     await tree.createFile(lease.temporary('made'), marker, Buffer.from(''));
     await tree.mkdir(parent, 0o755);
   }
+}
+
+/** Makes a volume's directory and those above it; false: something is at its path, and stays as it is. */
+export async function makeVolumeDirectory(session: Session, path: string, owner: OwnerAndMode): Promise<boolean> {
+  const { tree } = session;
+  if (isDefaultPath(path)) return tree.makeDirectory(path, owner, VOLUME_BUCKET_MODE);
+  await makeParents(session, path);
+  return tree.makeDirectory(path, owner);
 }
 
 /** Takes the path out of the mirror, and with the last volume the parents that Kayal made and nobody uses. */

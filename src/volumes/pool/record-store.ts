@@ -1,8 +1,10 @@
 import { failedPrecondition } from '../../base/errors.js';
-import { bucketOf } from '../records/handle.js';
-import { RECORDS_DIRECTORY, recordPath } from '../records/layout.js';
+import { recordPath } from '../records/layout.js';
 import { RECORD_FORMAT, formatRecord, type VolumeRecord } from '../records/record.js';
 import { change, move, type Session } from './session.js';
+
+/** Of the directories that records are divided among. */
+export const RECORD_BUCKET_MODE = 0o700;
 
 /** @throws KayalError FAILED_PRECONDITION when the record is of a newer format than this program writes */
 export function assertWritable(record: VolumeRecord): void {
@@ -14,14 +16,14 @@ export function assertWritable(record: VolumeRecord): void {
 
 /** Writes the first record of a volume; false when the file exists. In memory it counts from then on. */
 export async function createRecord(session: Session, record: VolumeRecord): Promise<boolean> {
-  const made = await change(session, async () => {
-    await session.tree.mkdir(`${RECORDS_DIRECTORY}/${bucketOf(record.id)}`, 0o700);
-    return session.tree.createFile(
+  const made = await change(session, () =>
+    session.tree.createFile(
       session.lease.temporary(`record-${record.id}`),
       recordPath(record.id),
       formatRecord(record),
-    );
-  });
+      RECORD_BUCKET_MODE,
+    ),
+  );
   if (made) session.catalog.put(record);
   return made;
 }
