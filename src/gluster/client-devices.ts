@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { bootId, isProcessAlive, pidNamespace } from '../linux/process-info.js';
-import { readTextFile, writePrivateFile } from './private-files.js';
+import { readOwnFile, writePrivateFile } from './private-files.js';
 import type { ProcessId } from './running-process.js';
 
 /** The device number of a client's mount, as in mountinfo, and the process behind it. */
@@ -60,7 +60,7 @@ export class ClientDevices {
   }
 
   async #read(): Promise<readonly ClientDevice[]> {
-    const text = await readTextFile(this.#file);
+    const text = await readOwnFile(this.#file);
     const file = text === undefined ? undefined : parse(text);
     return file?.epoch === (await currentEpoch()) ? file.devices : [];
   }

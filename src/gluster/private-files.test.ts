@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startTimeOf } from '../linux/process-info.js';
-import { makePrivateDirectory, preparePrivateLog, readTextFile, writePrivateFile } from './private-files.js';
+import {
+  makePrivateDirectory,
+  preparePrivateLog,
+  readOwnFile,
+  readTextFile,
+  writePrivateFile,
+} from './private-files.js';
 
 describe('private files', () => {
   let directory: string;
@@ -37,6 +43,15 @@ describe('private files', () => {
     expect((await readdir(directory)).toSorted()).toEqual(['file', `file.1-${first}-1.tmp`, 'file.other']);
     await Promise.all([1, 2, 3].map((number) => writePrivateFile(file, `${number}`)));
     expect(await readdir(directory)).toHaveLength(3);
+  });
+
+  it('are rid of what a killed process has left when the next one begins, also without writing', async () => {
+    const file = join(directory, 'own');
+    expect(await readOwnFile(join(directory, 'none/own'))).toBeUndefined();
+    await writePrivateFile(file, 'whole');
+    await writeFile(`${file}.4194304-5-1.tmp`, 'ha');
+    expect(await readOwnFile(file)).toBe('whole');
+    expect((await readdir(directory)).filter((name) => name.startsWith('own'))).toEqual(['own']);
   });
 
   it('keeps a log and its place, until it is too large', async () => {

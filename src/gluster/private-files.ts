@@ -54,6 +54,16 @@ export async function writePrivateFile(path: string, text: string): Promise<void
   }
 }
 
+/** As `readTextFile`, when a process begins to use a file that it may never write: nobody else would remove the halves of it. */
+export async function readOwnFile(path: string): Promise<string | undefined> {
+  try {
+    await removeHalfWritten(path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+  return readTextFile(path);
+}
+
 /** The content of a file; undefined when there is none. */
 export async function readTextFile(path: string): Promise<string | undefined> {
   try {

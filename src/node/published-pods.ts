@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
-import { readTextFile, writePrivateFile } from '../gluster/private-files.js';
+import { readOwnFile, writePrivateFile } from '../gluster/private-files.js';
 import type { PodReference } from '../kube/pod-events.js';
 import { machine } from '../linux/machine.js';
 import { readMountinfo } from '../linux/mountinfo.js';
@@ -45,7 +45,7 @@ export class PublishedPods {
   async load(): Promise<void> {
     const { file, log } = this.#options;
     try {
-      const text = await readTextFile(file);
+      const text = await readOwnFile(file);
       if (text === undefined) return;
       const former: unknown = JSON.parse(text);
       const mounted = new Set((await readMountinfo()).map(({ target }) => target));

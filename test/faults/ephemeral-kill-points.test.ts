@@ -78,7 +78,7 @@ describe('kill -9 between any two steps of an inline volume’s life', () => {
           expect(Math.abs((await availableBytes(killable, 'p')) - available)).toBeLessThan(MiB);
           pod = new InlinePod(directory, () => killable);
         },
-        most: 6,
+        most: 3,
       });
       await publish();
       const unpublished = await killable.killEverywhere({
@@ -91,7 +91,7 @@ describe('kill -9 between any two steps of an inline volume’s life', () => {
           pod = new InlinePod(directory, () => killable);
           await pod.publish(SMALL);
         },
-        most: 6,
+        most: 3,
       });
       await pod.unpublish();
       await waitFor('the volume to go', isGone);

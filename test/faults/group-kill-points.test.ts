@@ -73,7 +73,7 @@ describe('kill -9 in the middle of what is about several volumes or nodes', { ti
         await look();
         await retried(remove);
       },
-      most: 6,
+      most: 3,
     });
     await look();
     const removed = await driver.killEverywhere({
@@ -84,7 +84,7 @@ describe('kill -9 in the middle of what is about several volumes or nodes', { ti
         expect(await readdir(data())).toEqual([]);
         await look();
       },
-      most: 4,
+      most: 2,
     });
     await retried(remove);
     console.log('kill -9 of a group of snapshots', { taken, removed });
@@ -106,7 +106,7 @@ describe('kill -9 in the middle of what is about several volumes or nodes', { ti
         await same(await pathOf('dir/clone'), await pathOf('dir/a'));
         await retried(() => driver.client.controller.DeleteVolume({ volume_id: 'dir/clone' }));
       },
-      most: 6,
+      most: 3,
     });
     console.log('kill -9 of a clone', cloned);
     expect(cloned.all).toBeGreaterThan(20);
@@ -141,7 +141,7 @@ describe('kill -9 in the middle of what is about several volumes or nodes', { ti
     });
     await retried(detach);
     console.log('kill -9 of attaching', { attached, detached });
-    expect(attached.visited).toBeGreaterThan(2);
-    expect(detached.visited).toBeGreaterThan(2);
+    expect(attached.visited).toBeGreaterThan(1);
+    expect(detached.visited).toBeGreaterThan(1);
   });
 });

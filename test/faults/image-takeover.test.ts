@@ -73,7 +73,7 @@ describe('a takeover', { timeout: FILE_TIMEOUT_MS }, () => {
       const { visited, all } = await driver.killEverywhere({
         what: 'takeover of an image',
         call: takeAway,
-        most: 8,
+        most: 4,
         check: async () => {
           const names = await readdir(join(base.path, record.path));
           const kept = names.filter((name) => name.startsWith('image.')).sort();
@@ -98,7 +98,7 @@ describe('a takeover', { timeout: FILE_TIMEOUT_MS }, () => {
       });
       console.log(`takeover: kill -9 at ${visited} of ${all} points`);
       expect(all).toBeGreaterThan(20);
-      expect(visited).toBeGreaterThan(3);
+      expect(visited).toBeGreaterThan(1);
       const lost = join(base.path, '.kayal/lost');
       // A controller that lives may be removing one of them, and a directory that it has emptied is young again.
       await driver.driver.kill();

@@ -25,8 +25,8 @@ interface Kind {
 }
 
 const KINDS: readonly Kind[] = [
-  { type: 'directory', poolMiB: 64, volumeMiB: 8, slackMiB: 1, most: 8 },
-  { type: 'managed', poolMiB: 512, volumeMiB: 64, slackMiB: 24, most: 4 },
+  { type: 'directory', poolMiB: 64, volumeMiB: 8, slackMiB: 1, most: 4 },
+  { type: 'managed', poolMiB: 512, volumeMiB: 64, slackMiB: 24, most: 2 },
 ];
 
 /** kill -9 before and after state-changing calls of create, expand, modify and delete; then a retry. */
@@ -183,7 +183,7 @@ describe.each(KINDS)('kill -9 between two steps on a $type pool', ({ type, poolM
       for (const [name, { visited, all }] of Object.entries(figures)) {
         const isShort = name === 'expand' || name === 'modify';
         expect(all).toBeGreaterThan(isShort ? 4 : 20);
-        expect(visited).toBeGreaterThan(2);
+        expect(visited).toBeGreaterThan(1);
       }
     },
     FILE_TIMEOUT_MS,

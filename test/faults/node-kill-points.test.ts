@@ -105,7 +105,7 @@ describe('kill -9 between two steps of a volume on its node', { timeout: FILE_TI
         await retried(unpublish);
         await retried(unstage);
       },
-      most: 4,
+      most: 2,
     });
     await retried(stage);
     await retried(publish);
@@ -143,7 +143,7 @@ describe('kill -9 between two steps of a volume on its node', { timeout: FILE_TI
         await expectContent();
         await retried(unpublish);
       },
-      most: 3,
+      most: 2,
     });
     await retried(publish);
     const unpublished = await driver.killEverywhere({
@@ -154,7 +154,7 @@ describe('kill -9 between two steps of a volume on its node', { timeout: FILE_TI
         await retried(publish);
         await expectContent();
       },
-      most: 3,
+      most: 2,
     });
     if (name === 'block') {
       await retried(unpublish);
@@ -207,7 +207,7 @@ describe('kill -9 between two steps of a volume on its node', { timeout: FILE_TI
           await expectContent();
           await want();
         },
-        most: 3,
+        most: 2,
       });
     }
     await retried(unpublish);
@@ -221,7 +221,7 @@ describe('kill -9 between two steps of a volume on its node', { timeout: FILE_TI
         await expectContent();
         await retried(unpublish);
       },
-      most: 4,
+      most: 2,
     });
     await retried(unstage);
     await user.remove(handle);

@@ -357,7 +357,7 @@ describe.each(['directory', 'managed'] as const)('copies on a %s pool', { timeou
     const source = await create('long', { sizeMiB: 200 });
     const path = await mounts.path(source);
     // Many small files: neither shared blocks nor large slices help.
-    const perDirectory = type === 'managed' ? 12 : 100;
+    const perDirectory = type === 'managed' ? 6 : 100;
     await mkdir(join(path, 'many'));
     const script = `for d in $(seq 30); do mkdir many/$d; for f in $(seq ${perDirectory}); do echo $f > many/$d/$f; done; done`;
     await mustRun('bash', ['-c', script], { cwd: path, timeoutMs: 120_000 });

@@ -21,7 +21,10 @@ async function filesOn(brick: string, path: string): Promise<string[]> {
   return names.filter((_, index) => modes[index] !== LINK_FILE_MODE);
 }
 
-const { thorough, brief } = thoroughAndBrief(DISTRIBUTED_LAYOUTS, ['2 x replica 3']);
+const { thorough, brief } = thoroughAndBrief(DISTRIBUTED_LAYOUTS, {
+  thorough: ['2 x replica 3'],
+  brief: ['2 x disperse 2+1'],
+});
 
 describe.each(thorough)('a pool of $name', { timeout: 300_000 }, (layout) => {
   let bench: LayoutBench;

@@ -16,7 +16,10 @@ const described = (path: string): Promise<string> =>
     cwd: path,
   });
 
-const { thorough, brief } = thoroughAndBrief(GROUP_LAYOUTS, ['replica 2 arbiter 1', 'disperse 2+1']);
+const { thorough, brief } = thoroughAndBrief(GROUP_LAYOUTS, {
+  thorough: ['replica 2 arbiter 1'],
+  brief: ['disperse 4+2'],
+});
 
 describe.each(thorough)('a pool of $name', { timeout: 300_000 }, (layout) => {
   let bench: LayoutBench;

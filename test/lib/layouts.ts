@@ -32,11 +32,17 @@ export function bricksOfLayout({ keys, groups }: TestLayout): { readonly shape: 
   return { shape, count: shape.size * groups };
 }
 
-/** Those that are tested in all that they do, and those of which only the life of volumes is: with --long that is none. */
+/** Which layouts are tested in all that they do, and of which only the life of volumes is: with --long all, and none. */
+export interface QuickLayouts {
+  readonly thorough: readonly string[];
+  readonly brief: readonly string[];
+}
+
 export function thoroughAndBrief(
   layouts: readonly TestLayout[],
-  names: readonly string[],
+  quick: QuickLayouts,
 ): { readonly thorough: readonly TestLayout[]; readonly brief: readonly TestLayout[] } {
-  const isThorough = ({ name }: TestLayout): boolean => IS_LONG || names.includes(name);
-  return { thorough: layouts.filter(isThorough), brief: layouts.filter((layout) => !isThorough(layout)) };
+  if (IS_LONG) return { thorough: layouts, brief: [] };
+  const named = (names: readonly string[]): TestLayout[] => layouts.filter(({ name }) => names.includes(name));
+  return { thorough: named(quick.thorough), brief: named(quick.brief) };
 }

@@ -10,7 +10,7 @@ import { sumOf, type Counts } from './summary.js';
 import type { Part, PartContext } from './vitest-part.js';
 
 /** These tests wait more than they compute. */
-const LANES = 4;
+const LANES = 3;
 /** For what a file's tests need around them. */
 const MARGIN_MS = 60_000;
 

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/logger.js';
-import { readTextFile, writePrivateFile } from '../../gluster/private-files.js';
+import { readOwnFile, writePrivateFile } from '../../gluster/private-files.js';
 import { machine } from '../../linux/machine.js';
 import { mountNamespaces, mountsOf } from '../../linux/mount-namespaces.js';
 import type { MountEntry } from '../../linux/mountinfo.js';
@@ -51,7 +51,7 @@ export class NestedMemory {
   async load(): Promise<void> {
     const { file, log } = this.#options;
     try {
-      const text = await readTextFile(file);
+      const text = await readOwnFile(file);
       if (text === undefined) return;
       // Written by this class; what is damaged throws here or below.
       const former = JSON.parse(text) as MemoryFile;

@@ -192,10 +192,8 @@ async function abandon(session: Session, work: () => Promise<unknown>): Promise<
  */
 export async function clearAttempts(session: Session, owner: CopyOwner, path: string): Promise<Entry | undefined> {
   const { tree, lease } = session;
-  const prefix = prefixOf(owner);
-  const listed = (await tree.list(lease.directory)) ?? [];
-  const names = new Set(listed.map(({ name }) => name).filter((name) => name.startsWith(prefix)));
-  let placed = await statPlace(session, path, prefix, names);
+  const names = await attemptsOf(session, owner);
+  let placed = await statAmong(session, owner, path, names);
   for (const name of names) {
     const staged = await tree.stat(`${lease.directory}/${name}`);
     if (staged !== undefined && placed?.ino === staged.ino) {
@@ -214,13 +212,14 @@ export async function clearAttempts(session: Session, owner: CopyOwner, path: st
  * What is at the place of a copy. GlusterFS cannot tell (ENOTCONN) when one brick has it there and the others where it was made;
  * and the list of attempts may be of just that brick, so that all are asked, and `names` gets what they know.
  */
-async function statPlace(
+async function statAmong(
   session: Session,
+  owner: CopyOwner,
   path: string,
-  prefix: string,
   names: Set<string>,
 ): Promise<Entry | undefined> {
   const { tree, lease, halfRenames } = session;
+  const prefix = prefixOf(owner);
   try {
     return await tree.stat(path);
   } catch (error) {
@@ -229,6 +228,18 @@ async function statPlace(
     for (const name of names) await undoHalfRename(session, `${lease.directory}/${name}`, path);
     return tree.stat(path);
   }
+}
+
+/** What is at the place of a copy, as `clearAttempts` would find it. */
+export async function statPlace(session: Session, owner: CopyOwner, path: string): Promise<Entry | undefined> {
+  return statAmong(session, owner, path, await attemptsOf(session, owner));
+}
+
+/** Names in the lease's directory. */
+async function attemptsOf({ tree, lease }: Session, owner: CopyOwner): Promise<Set<string>> {
+  const listed = (await tree.list(lease.directory)) ?? [];
+  const prefix = prefixOf(owner);
+  return new Set(listed.map(({ name }) => name).filter((name) => name.startsWith(prefix)));
 }
 
 /** Moves a copy that nobody needs from the lease's directory to the trash; its record goes on promising its space. */
@@ -249,17 +260,16 @@ export async function placeCopy(
   await finish();
 }
 
-/** Runs what gives a copy its place; when that fails, nothing of the copy is left. */
-export async function orClearAttempts(
+/** Runs what gives a copy its place; when that fails, `clear` leaves nothing of the copy. */
+export async function orClear(
   session: Session,
-  owner: CopyOwner,
-  path: string,
+  clear: () => Promise<unknown>,
   work: () => Promise<void>,
 ): Promise<void> {
   try {
     await work();
   } catch (error) {
-    await abandon(session, () => clearAttempts(session, owner, path));
+    await abandon(session, clear);
     throw error;
   }
 }

@@ -4,9 +4,9 @@ import { ARCHIVE_DIRECTORY, TRASH_DATA, TRASH_DIRECTORY, TRASH_RECORD, recordPat
 import { isImage } from '../requests/volume-shape.js';
 import { forgetImageLeases } from '../leases/image-lease.js';
 import { isDefaultPath, releasePath } from '../pool/paths.js';
-import { clearAttempts } from './content-copy.js';
 import { forgetUse } from './last-use.js';
 import { discardRecordOnly, lookAtPath, mayBePlaced } from './own-directory.js';
+import { clearVolumeAttempts } from './placed-copy.js';
 import type { VolumeRecord } from '../records/record.js';
 import { assertWritable, removeRecord, updateRecord } from '../pool/record-store.js';
 import { change, move, type Session } from '../pool/session.js';
@@ -48,9 +48,14 @@ export async function deleteVolume(session: Session, record: VolumeRecord): Prom
 
 /** Undoes a volume that never became ready, with nothing to keep; somebody else's data at its path stays there. */
 export async function discardVolume(session: Session, record: VolumeRecord): Promise<void> {
-  if (record.content !== undefined) await clearAttempts(session, { kind: 'volume', id: record.id }, record.path);
-  const mayBeForeign = record.content === undefined && !isDefaultPath(record.path);
-  if (mayBeForeign && (await lookAtPath(session, record)) === 'foreign') await discardRecordOnly(session, record);
+  const { content } = record;
+  if (content !== undefined) {
+    const cleared = await clearVolumeAttempts(session, { ...record, content });
+    await trashVolume(session, cleared.record);
+    return;
+  }
+  const mayBeForeign = !isDefaultPath(record.path) && (await lookAtPath(session, record)) === 'foreign';
+  if (mayBeForeign) await discardRecordOnly(session, record);
   else await trashVolume(session, record);
 }
 

@@ -2,15 +2,7 @@ import { aborted, alreadyExists, failedPrecondition, messageOf, notFound } from 
 import { maxBytes } from '../../base/units.js';
 import type { CopyProgress } from '../../linux/copy-tree.js';
 import { readUsage } from '../../quota/usage.js';
-import {
-  clearAttempts,
-  copyToStaging,
-  countPlaced,
-  isFinal,
-  orClearAttempts,
-  placeCopy,
-  withLock,
-} from './content-copy.js';
+import { clearAttempts, copyToStaging, countPlaced, isFinal, orClear, placeCopy, withLock } from './content-copy.js';
 import type { JobControl } from '../pool/content-jobs.js';
 import { isReadable } from '../pool/content-source.js';
 import { formatHandle, volumeIdOf } from '../records/handle.js';
@@ -194,11 +186,14 @@ async function take(session: Session, id: string, control: JobControl): Promise<
     },
     control,
   );
-  await orClearAttempts(session, owner, record.path, () =>
-    withLock(session, key, control, () => {
-      const current = mustBeCreating(session, id);
-      return placeCopy(session, staged, current.path, () => finish(session, current, staged.progress));
-    }),
+  await orClear(
+    session,
+    () => clearAttempts(session, owner, record.path),
+    () =>
+      withLock(session, key, control, () => {
+        const current = mustBeCreating(session, id);
+        return placeCopy(session, staged, current.path, () => finish(session, current, staged.progress));
+      }),
   );
 }
 

@@ -1,18 +1,10 @@
+import { basename } from 'node:path/posix';
 import { aborted, alreadyExists, failedPrecondition, messageOf } from '../../base/errors.js';
 import type { CopyProgress } from '../../linux/copy-tree.js';
-import {
-  clearAttempts,
-  copyToStaging,
-  countPlaced,
-  isFinal,
-  orClearAttempts,
-  placeCopy,
-  withLock,
-  type StagedCopy,
-} from './content-copy.js';
+import { copyToStaging, countPlaced, isFinal, orClear, placeCopy, withLock, type StagedCopy } from './content-copy.js';
 import type { JobControl } from '../pool/content-jobs.js';
 import { discardVolume } from './delete.js';
-import { mayBePlaced } from './own-directory.js';
+import { clearVolumeAttempts, type FilledRecord } from './placed-copy.js';
 import { formatHandle } from '../records/handle.js';
 import { growImage, IMAGE_DIRECTORY } from '../pool/images.js';
 import { setLimit } from '../pool/limits.js';
@@ -24,8 +16,6 @@ import { change, type Session } from '../pool/session.js';
 
 /** The key of the job that fills a volume. */
 export const volumeJob = (id: string): string => `volume/${id}`;
-
-type FilledRecord = VolumeRecord & { readonly content: VolumeContent };
 
 /**
  * Fills a volume that is `creating` from its source, in the background, and makes it ready. What cannot succeed undoes the
@@ -64,12 +54,10 @@ function mustBeCreating(session: Session, id: string): FilledRecord {
 }
 
 async function fill(session: Session, id: string, control: JobControl): Promise<void> {
-  const record = creating(session, id);
-  if (record === undefined) return;
-  const owner = { kind: 'volume', id } as const;
-  const placed = await clearAttempts(session, owner, record.path);
-  // Only a complete copy is ever moved there; elsewhere than below volumes/ it may also be somebody's own data.
-  if (mayBePlaced(record) && placed !== undefined) {
+  if (creating(session, id) === undefined) return;
+  const clear = () => withLock(session, id, control, () => clearVolumeAttempts(session, mustBeCreating(session, id)));
+  const { record, placed } = await clear();
+  if (placed !== undefined) {
     await finishPlaced(session, record, control);
     return;
   }
@@ -78,7 +66,8 @@ async function fill(session: Session, id: string, control: JobControl): Promise<
   const staged = await copyToStaging(
     session,
     {
-      ...owner,
+      kind: 'volume',
+      id,
       source: { kind, handle },
       // The limit keeps the copy; where there is none the pool's free space has to.
       budgetBytes: record.limitBytes + session.capacity.current().available,
@@ -88,7 +77,7 @@ async function fill(session: Session, id: string, control: JobControl): Promise<
     },
     control,
   );
-  await orClearAttempts(session, owner, record.path, () =>
+  await orClear(session, clear, () =>
     withLock(session, id, control, () => place(session, mustBeCreating(session, id), staged)),
   );
 }
@@ -152,7 +141,8 @@ async function place(session: Session, given: FilledRecord, staged: StagedCopy):
     await makeParents(session, given.path);
     await tree.setOwnerAndMode(staged.path, isImage(given) ? IMAGE_DIRECTORY : owner);
   });
-  const record = { ...withProgress(given, staged.progress, true), owner };
+  const copied = withProgress(given, staged.progress, true);
+  const record = { ...copied, content: { ...copied.content, attempt: basename(staged.path) }, owner };
   if (!isDefaultPath(record.path)) {
     if ((await tree.stat(record.path)) !== undefined) {
       throw alreadyExists(
@@ -170,7 +160,7 @@ async function finish(session: Session, record: FilledRecord): Promise<void> {
   // A filesystem in it is grown when it is staged.
   if (isImage(record)) await growImage(session, record);
   const { progress, ...content } = record.content;
-  await updateRecord(session, { ...record, content, state: 'ready' });
+  await updateRecord(session, { ...record, content: { ...content, attempt: undefined }, state: 'ready' });
   if (progress !== undefined) {
     session.capacity.observeVolume(record.id, BigInt(progress.bytes) - BigInt(content.sharedBytes ?? '0'));
   }

@@ -36,6 +36,14 @@ describe('ContentJobs', () => {
     await jobs.wait('k', 1_000, 'it');
   });
 
+  it('forgets how a job failed when nobody wants any more what it should have made', async () => {
+    const jobs = new ContentJobs();
+    jobs.start('k', () => Promise.reject(new Error('no space')));
+    await sleep(1);
+    await jobs.cancel('k');
+    await expect(jobs.wait('k', 10, 'it')).resolves.toBeUndefined();
+  });
+
   it('cancels a job and waits for its end; starts none once it is closed', async () => {
     const jobs = new ContentJobs();
     let ended = false;

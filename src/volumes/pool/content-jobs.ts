@@ -74,11 +74,12 @@ export class ContentJobs {
     this.throwFailure(key);
   }
 
-  /** Ends a job and waits until it has ended. */
+  /** Ends a job and waits until it has ended. How it, or the one before, failed is forgotten: it says nothing of a later one. */
   async cancel(key: string): Promise<void> {
     const job = this.#jobs.get(key);
     job?.controller.abort();
     await job?.ended;
+    this.#failures.delete(key);
   }
 
   async close(): Promise<void> {

@@ -47,6 +47,8 @@ export interface VolumeContent {
   readonly handle: string;
   /** The copy is complete; where others may make directories, too, it may not be in its place yet. */
   readonly copied: boolean;
+  /** Until it is ready, where others may make directories: the name of the complete copy where it was made. */
+  readonly attempt?: string | undefined;
   readonly progress?: CopyState | undefined;
   /** Bytes (decimal) whose blocks were shared with the source when the volume was made (FICLONE). */
   readonly sharedBytes?: string | undefined;
@@ -161,6 +163,7 @@ const recordSchema = v.looseObject({
       kind: v.picklist(['snapshot', 'volume']),
       handle: v.string(),
       copied: v.boolean(),
+      attempt: optionalText,
       progress: v.optional(copyStateSchema),
       sharedBytes: v.optional(v.pipe(v.string(), v.regex(/^\d{1,19}$/))),
     }),

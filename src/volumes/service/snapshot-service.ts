@@ -94,7 +94,10 @@ export class SnapshotService {
       const damaged = session.snapshots.damagedRecord(id);
       if (damaged !== undefined) throw damaged;
       const record = session.snapshots.get(id);
-      if (record === undefined) return;
+      if (record === undefined) {
+        await session.jobs.cancel(snapshotKey(id));
+        return;
+      }
       this.#assertNotRead(record);
       await session.jobs.cancel(snapshotKey(id));
       // The job may have ended just before, and changed the record.

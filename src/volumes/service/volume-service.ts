@@ -98,7 +98,10 @@ export class VolumeService {
       const damaged = session.catalog.damagedRecord(parsed.id);
       if (damaged !== undefined) throw damaged;
       const record = session.catalog.get(parsed.id);
-      if (record === undefined) return;
+      if (record === undefined) {
+        await session.jobs.cancel(volumeJob(parsed.id));
+        return;
+      }
       if (record.ephemeral !== undefined) throw inlineVolume(handle);
       if (await this.#options.isPublished(record)) {
         throw failedPrecondition(`volume ${handle} is in use on this node: unpublish it first`);
