@@ -5,6 +5,7 @@ import { parseCommandLine, type Command } from './cli/flags.js';
 import { forgetPool, takeOverPool } from './cli/pool-commands.js';
 import { runRole } from './cli/run-role.js';
 import { UsageError } from './cli/usage-error.js';
+import { abandonVolume } from './cli/volume-abandon.js';
 import { purgeVolume } from './cli/volume-purge.js';
 import { releaseVolume } from './cli/volume-release.js';
 import { showVolumes } from './cli/volumes.js';
@@ -31,6 +32,8 @@ async function run(command: Command): Promise<number> {
       return tell(await showVolumes(command.settings, command), process.stdout);
     case 'volumePurge':
       return tell(await purgeVolume(command.settings, command));
+    case 'volumeAbandon':
+      return tell(await abandonVolume(command.settings, command));
     case 'volumeRelease':
       return tell(await releaseVolume(command.settings, command));
     case 'poolTakeover':

@@ -26,7 +26,14 @@ const ROLE_FLAGS = [
 
 const POOL_FLAGS = ['config', 'node-id', 'state-dir', 'log-level'] as const satisfies readonly FlagName[];
 
-const NODE_FLAGS = [...ROLE_FLAGS, 'register', 'mounter', 'kubeconfig'] as const satisfies readonly FlagName[];
+const NODE_FLAGS = [
+  ...ROLE_FLAGS,
+  'register',
+  'mounter',
+  'kubeconfig',
+  'hybrid-dir',
+  'hybrid-size',
+] as const satisfies readonly FlagName[];
 
 function role(name: string, summary: string, details: string): CommandSpec {
   return { words: [name], flags: name === 'controller' ? ROLE_FLAGS : NODE_FLAGS, summary, details };
@@ -88,6 +95,13 @@ export const COMMANDS = {
     flags: [...POOL_FLAGS, 'yes'],
     summary: 'remove the data of a volume that was deleted and kept (archived, retained)',
     details: 'Done by the controller, or by the command itself while no controller runs.',
+  },
+  volumeAbandon: {
+    words: ['volume', 'abandon'],
+    operand: 'POOL/ID',
+    flags: [...POOL_FLAGS, 'kubelet-dir', 'hybrid-dir', 'yes'],
+    summary: 'give up what of a hybrid volume is on this node and not in its pool, so that its pods can end',
+    details: 'Run on the node whose pods wait. The copy is kept aside there (docs/hybrid.md).',
   },
   volumeRelease: {
     words: ['volume', 'release'],

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { DRIVER_NAME } from '../base/version.js';
+import { parseQuantity } from '../base/quantity.js';
 import { isNodeName } from '../pools/node-name.js';
 import { socketPath } from '../rpc/server.js';
 
@@ -62,6 +63,13 @@ function parseYesNo(text: string): boolean {
 function parseVolumeCount(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error('must be a number from 1 to 999999999');
   return Number(text);
+}
+
+/** @returns bytes */
+function parseSize(text: string): bigint {
+  const bytes = parseQuantity(text);
+  if (bytes === undefined || bytes <= 0n) throw new Error('must be a size, such as 500Mi or 100Gi');
+  return bytes;
 }
 
 function flag<T>(placeholder: string, defaultText: string, help: string, parse: (text: string) => T): Flag<T> {
@@ -141,6 +149,18 @@ export const FLAGS = {
     'any number',
     'volumes of this driver that a node may have; the scheduler and, with --attach, the controller keep to it',
     parseVolumeCount,
+  ),
+  'hybrid-dir': flag(
+    'DIR',
+    `<kubelet-dir>/plugins/${DRIVER_NAME}/hybrid`,
+    'where copies of hybrid volumes lie; on XFS or btrfs (docs/hybrid.md)',
+    (path) => resolve(path),
+  ),
+  'hybrid-size': flag(
+    'SIZE',
+    'as much as its filesystem has',
+    "what the copies of hybrid volumes on this node may take in all, such as 100Gi; each may take three times its volume's size",
+    parseSize,
   ),
   'metrics-address': flag(
     'HOST:PORT',

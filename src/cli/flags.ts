@@ -32,6 +32,10 @@ export interface Settings {
   readonly mounter?: string | undefined;
   /** Whether nodes have to be attached to a volume before they use it. */
   readonly attach: boolean;
+  /** Where copies of hybrid volumes lie; absent: below kubelet's directory. */
+  readonly hybridDir?: string | undefined;
+  /** What they may take in all, in bytes; absent: as much as there is. */
+  readonly hybridSize?: bigint | undefined;
   /** Volumes that a node may have; absent: any number. */
   readonly maxVolumesPerNode?: number | undefined;
   /** The cluster whose pods are told what happens to their volumes; absent: the one that we are a pod of. */
@@ -68,6 +72,7 @@ export type Command =
     }
   | { readonly kind: 'volumes'; readonly settings: Settings; readonly filter: VolumeFilter; readonly json: boolean }
   | { readonly kind: 'volumePurge'; readonly settings: Settings; readonly handle: string; readonly yes: boolean }
+  | { readonly kind: 'volumeAbandon'; readonly settings: Settings; readonly handle: string; readonly yes: boolean }
   | {
       readonly kind: 'volumeRelease';
       readonly settings: Settings;
@@ -180,6 +185,8 @@ function toSettings(values: FlagValues): Settings {
     mounter: values.mounter,
     kubeconfig: values.kubeconfig,
     attach: values.attach ?? false,
+    hybridDir: values['hybrid-dir'],
+    hybridSize: values['hybrid-size'],
     maxVolumesPerNode: values['max-volumes-per-node'],
     metricsAddress: values['metrics-address'],
     logLevel: values['log-level'] ?? DEFAULTS.logLevel,
@@ -226,6 +233,7 @@ function toCommand(kind: CommandName, operand: string, values: FlagValues): Comm
         node: values.node ?? '',
         yes: values.yes === true,
       };
+    case 'volumeAbandon':
     case 'volumePurge':
       return { kind, settings: toSettings(values), handle: operand, yes: values.yes === true };
     default:

@@ -1,3 +1,4 @@
+import { messageOf } from '../base/errors.js';
 import { KeyLock } from '../base/key-lock.js';
 import { Mounter } from '../gluster/mounter.js';
 import { MounterWatch } from '../gluster/mounter-watch.js';
@@ -5,6 +6,9 @@ import type { PodEvents } from '../kube/pod-events.js';
 import { readMountinfo, type MountEntry } from '../linux/mountinfo.js';
 import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import { ClientRelease } from '../node/client-release.js';
+import { registerHybridMetrics } from '../node/hybrid/hybrid-metrics.js';
+import { tellOfHybrid } from '../node/hybrid/hybrid-news.js';
+import { HybridVolumes } from '../node/hybrid/hybrid-volumes.js';
 import { imageDevicesOf } from '../node/images/devices.js';
 import { imageFilesystems } from '../node/images/uses.js';
 import { registerMountMetrics } from '../node/mount-metrics.js';
@@ -29,6 +33,7 @@ import { DRIVER_NAME } from '../base/version.js';
 import type { Part } from './part.js';
 import { createPodEvents } from './pod-events.js';
 import type { Runtime } from './runtime.js';
+import { hybridDirectory } from './volume-abandon.js';
 
 export interface NodePart extends Part {
   /** True when the volume is published on this machine. */
@@ -103,13 +108,28 @@ export function createNodePart(
   const keeper = new InlineKeeper({ nodeId, config, pools, release, store, locks, log });
   const inline = new InlineVolumes({ nodeId, config, pools, store, settleSoon: () => keeper.soon(), log });
   const { machineId, bootId } = runtime.self;
+  const self = { node: nodeId, machineId, bootId };
+  const hybrid = new HybridVolumes({
+    io,
+    log,
+    directory: hybridDirectory(settings),
+    maxBytes: settings.hybridSize,
+    self,
+    pools,
+    config,
+    release,
+    locks,
+    onNews: tellOfHybrid({ node: nodeId, pods, events: () => events }),
+  });
+  registerHybridMetrics(registry, hybrid);
   const service = createNodeService({
     nodeId,
-    self: { node: nodeId, machineId, bootId },
+    self,
     config,
     pools,
     release,
     inline,
+    hybrid,
     io,
     uses,
     pendingHeals,
@@ -170,11 +190,16 @@ export function createNodePart(
       await mounters?.start();
       await release.adopt();
       await healer.start();
+      // What is asked of a hybrid volume tries again.
+      await hybrid.start().catch((error: unknown) => {
+        log.error({ error: messageOf(error) }, 'hybrid volumes are not served');
+      });
       keeper.start();
       hangs.start();
     },
     notReady: () => mounters?.missing(),
     stop: async () => {
+      await hybrid.close();
       keeper.close();
       await store.close();
       hangs.stop();

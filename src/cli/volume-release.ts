@@ -1,4 +1,5 @@
 import { KayalError, invalidArgument, notFound } from '../base/errors.js';
+import { heldTurn } from '../volumes/leases/hybrid-turn.js';
 import { currentImage } from '../volumes/leases/image-lease.js';
 import { formatHandle, parseHandle } from '../volumes/records/handle.js';
 import { readRecord, type VolumeRecord } from '../volumes/records/record.js';
@@ -18,7 +19,12 @@ interface Wish {
 /** What the node has of the volume, for people. */
 async function useOf(tree: Tree, record: VolumeRecord, node: string): Promise<string> {
   const attachment = record.attachments?.find((entry) => entry.node === node);
-  const holder = isImage(record) ? (await currentImage(tree, record))?.holder : undefined;
+  const holder =
+    record.type === 'hybrid'
+      ? (await heldTurn(tree, record.id))?.holder
+      : isImage(record)
+        ? (await currentImage(tree, record))?.holder
+        : undefined;
   const parts = [
     ...(attachment === undefined ? [] : [`attached to it since ${attachment.since}`]),
     ...(holder?.node === node ? [`in use there since ${holder.since}`] : []),

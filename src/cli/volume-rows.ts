@@ -1,6 +1,7 @@
 import { messageOf } from '../base/errors.js';
 import { Limiter } from '../base/limiter.js';
 import { formatBytes } from '../base/units.js';
+import { currentState } from '../hybrid/states.js';
 import type { Tree } from '../linux/tree.js';
 import type { PoolConfig } from '../pools/types.js';
 import { noLimits } from '../quota/none.js';
@@ -39,6 +40,8 @@ export interface VolumeRow {
   readonly deletedAt: string | null;
   /** When a node last noted that it serves the volume; some hours old for a volume in use. */
   readonly lastUsedAt: string | null;
+  /** Of a hybrid volume: up to when its newest state in the pool reaches; null: there is none, or it cannot be read. */
+  readonly syncedTo?: string | null;
 }
 
 /** Every volume and snapshot of a pool, read from the pool itself; no controller has to run. */
@@ -87,10 +90,20 @@ export async function readRows(tree: Tree, pool: PoolConfig, { log }: Runtime): 
         deletedAt: record.deletedAt ?? null,
         // An older note is of a volume that once had the same id.
         lastUsedAt: usedAt !== undefined && usedAt >= record.createdAt ? usedAt : null,
+        ...(record.type === 'hybrid' ? { syncedTo: await limiter.run(() => syncedTo(tree, record)) } : {}),
       };
     }),
   );
   return [...volumes, ...[...snapshots.records()].map((record) => snapshotRow(record, pool.name))];
+}
+
+async function syncedTo(tree: Tree, { path }: VolumeRecord): Promise<string | null> {
+  try {
+    return (await currentState(tree, path))?.header.reaches ?? null;
+  } catch {
+    // What is wrong with it "kayal doctor" says.
+    return null;
+  }
 }
 
 function podOf({ ephemeral }: VolumeRecord): VolumeRow['pod'] {
@@ -170,6 +183,8 @@ const ago = (time: string | null, now: number): string => (time === null ? '-' :
 /** @param now milliseconds since the epoch */
 export function formatRows(rows: readonly VolumeRow[], now: number): string {
   const header = ['NAME', 'KIND', 'SIZE', 'USED', 'AGE', 'CLAIM', 'STATE', 'LAST USED'];
+  const hasHybrid = rows.some(({ syncedTo }) => syncedTo !== undefined);
+  if (hasHybrid) header.push('SYNCED');
   const lines = rows.map((row) => [
     row.handle,
     row.kind,
@@ -179,6 +194,7 @@ export function formatRows(rows: readonly VolumeRow[], now: number): string {
     row.pod === null ? (row.claim ?? '-') : `pod ${row.pod.name ?? row.pod.uid} on ${row.pod.node}`,
     row.state,
     row.lastUsedAt === null ? '-' : `${ago(row.lastUsedAt, now)} ago`,
+    ...(hasHybrid ? [row.syncedTo == null ? '-' : `${ago(row.syncedTo, now)} ago`] : []),
   ]);
   return formatTable(header, lines, new Set(['SIZE', 'USED', 'AGE']));
 }

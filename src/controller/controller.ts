@@ -33,7 +33,7 @@ import { type ListedVolume, listVolumes } from '../volumes/service/list.js';
 import { parseMutableParameters } from '../volumes/requests/mutable-parameters.js';
 import { ANYWHERE } from '../volumes/requests/topology.js';
 import { ownParameters, parseClaim, parseParameters, type VolumeParameters } from '../volumes/requests/parameters.js';
-import { chooseShape, isImage, minimumBytesOf, whyNotShape } from '../volumes/requests/volume-shape.js';
+import { chooseShape, isShown, minimumBytesOf, whyNotShape } from '../volumes/requests/volume-shape.js';
 import type { VolumeRecord, VolumeShape } from '../volumes/records/record.js';
 import type { SnapshotService } from '../volumes/service/snapshot-service.js';
 import type { VolumeService } from '../volumes/service/volume-service.js';
@@ -235,7 +235,7 @@ export function createControllerService({
       if (request.capacity_range === null) throw invalidArgument('capacity_range: is missing');
       if (request.volume_capability !== null) parseCapabilities([request.volume_capability]);
       const record = await volumes.expand(request.volume_id, parseCapacityRange(request.capacity_range));
-      return { capacity_bytes: String(record.limitBytes), node_expansion_required: isImage(record) };
+      return { capacity_bytes: String(record.limitBytes), node_expansion_required: !isShown(record) };
     },
   };
 }

@@ -12,6 +12,8 @@ import {
   prepareTargetFile,
   removeTargetFile,
 } from './operations/filesystems.js';
+import { imageChanges } from './operations/image-changes.js';
+import { snapshotImage, syncMount, thawMount } from './operations/image-snapshot.js';
 import { growImage, imageSize, isBlankImage, makeImage, readImageStart, syncImage } from './operations/images.js';
 import {
   attachLoop,
@@ -35,6 +37,7 @@ import {
   setProjectInodeLimit,
   setProjectLimit,
 } from './operations/projects.js';
+import { copyRanges, copyRangesTo, publishFile, punchRanges, startFile } from './operations/ranges.js';
 import { replaceMounts } from './operations/replace-mounts.js';
 import { createFile, replaceFile } from './operations/records.js';
 import { removeSome } from './operations/remove.js';
@@ -52,6 +55,8 @@ export const operations = {
   copyDirectories,
   copyFile,
   copyLinks,
+  copyRanges,
+  copyRangesTo,
   countUsage,
   createFile,
   detachLoop,
@@ -62,6 +67,7 @@ export const operations = {
   getXattr,
   growFilesystem,
   growImage,
+  imageChanges,
   imageSize,
   isBlankImage,
   hasReflink,
@@ -78,6 +84,8 @@ export const operations = {
   prepareTarget,
   prepareTargetFile,
   projectQuotaState,
+  publishFile,
+  punchRanges,
   readFile,
   readFiles,
   readImageStart,
@@ -98,11 +106,15 @@ export const operations = {
   setXattr,
   setXattrThenStatfs,
   shareFile,
+  snapshotImage,
+  startFile,
   stat,
   statfs,
   subdirectories,
   syncFilesystem,
   syncImage,
+  syncMount,
+  thawMount,
   unlink,
   unmount,
 } as const;

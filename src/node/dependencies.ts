@@ -6,6 +6,7 @@ import type { Config } from '../pools/types.js';
 import type { ImageUser } from '../volumes/leases/image-lease.js';
 import type { ClientRelease } from './client-release.js';
 import type { InlineVolumes } from './inline/inline-volumes.js';
+import type { HybridVolumes } from './hybrid/hybrid-volumes.js';
 import type { PublishedPods } from './published-pods.js';
 import type { UseNotes } from './use-notes.js';
 
@@ -21,6 +22,7 @@ export interface NodeDependencies {
   readonly pools: PoolMounts;
   readonly release: ClientRelease;
   readonly inline: InlineVolumes;
+  readonly hybrid: HybridVolumes;
   readonly io: IoWorkers;
   readonly uses: UseNotes;
   /** Entries of a pool that wait to be healed; undefined where that cannot be known. */

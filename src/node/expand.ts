@@ -3,6 +3,7 @@ import type { KeyLock } from '../base/key-lock.js';
 import type { NodeExpandVolumeRequest__Output } from '../gen/csi/v1/NodeExpandVolumeRequest.js';
 import type { NodeExpandVolumeResponse } from '../gen/csi/v1/NodeExpandVolumeResponse.js';
 import type { NodeDependencies } from './dependencies.js';
+import { hybridVolumeOf } from './hybrid/local-image.js';
 import { expandImage } from './images/expand.js';
 import { imageVolumeOf } from './images/unstage.js';
 import { volumeKey, whileLocked } from './locks.js';
@@ -28,7 +29,9 @@ export async function expandVolume(
       const record = await recordOf(attachment, handle);
       if (record === undefined) throw notFound(`volume ${handle} does not exist`);
       requirePath(request.volume_path, 'volume_path');
-      const image = imageVolumeOf({ handle, attachment, path: record.path, record });
+      const volume = { handle, attachment, path: record.path, record };
+      const hybrid = hybridVolumeOf(volume);
+      const image = hybrid === undefined ? imageVolumeOf(volume) : await dependencies.hybrid.expand(hybrid);
       const bytes = image === undefined ? record.limitBytes : await expandImage(io, image);
       return { capacity_bytes: String(bytes) };
     }),

@@ -9,6 +9,7 @@ import { isInline } from '../volumes/requests/inline-attributes.js';
 import { bindVolume } from './bind-volume.js';
 import { isAttachedReadOnly } from './attached.js';
 import type { NodeDependencies } from './dependencies.js';
+import { hybridVolumeOf } from './hybrid/local-image.js';
 import { publishImage } from './images/publish.js';
 import { imageVolumeOf } from './images/unstage.js';
 import { targetKey, volumeKey, whileLocked } from './locks.js';
@@ -60,7 +61,12 @@ export async function publishVolume(
       checkAccess(volume, access);
       const { exclusive, flags } = access;
       const readOnly = request.readonly || access.readOnly || isAttachedReadOnly(dependencies, volume);
-      const image = imageVolumeOf(volume);
+      const hybrid = hybridVolumeOf(volume);
+      const stagingPath = request.staging_target_path;
+      const image =
+        hybrid === undefined
+          ? imageVolumeOf(volume)
+          : await dependencies.hybrid.published({ volume: hybrid, access, stagingPath, readOnly, log: call.log });
       const how = { target: real, exclusive, readOnly, flags };
       if (image === undefined) await publish(dependencies, { volume, ...how }, call);
       else {

@@ -75,6 +75,12 @@ export class PublishedPods {
     return [...new Map(uses.map(({ namespace, name, uid }) => [uid, { namespace, name, uid }])).values()];
   }
 
+  /** The pods that have something at these targets, each once. */
+  at(targets: readonly string[]): PodReference[] {
+    const uses = targets.flatMap((target) => this.#uses.get(target) ?? []);
+    return [...new Map(uses.map(({ namespace, name, uid }) => [uid, { namespace, name, uid }])).values()];
+  }
+
   /** Writes what is not written yet. */
   async close(): Promise<void> {
     if (this.#timer !== undefined) this.#write();

@@ -9,6 +9,7 @@ import { parseCapability } from '../volumes/requests/capabilities.js';
 import { requireAttached } from './attached.js';
 import type { NodeDependencies } from './dependencies.js';
 import { volumeKey, whileLocked } from './locks.js';
+import { hybridVolumeOf } from './hybrid/local-image.js';
 import { stageImage } from './images/stage.js';
 import { imageVolumeOf, unstageImage } from './images/unstage.js';
 import { poolOfHandle, requirePath, requireVolumeId } from './requests.js';
@@ -19,7 +20,7 @@ import { checkAccess, resolveVolume } from './volume.js';
 /**
  * Brings the pool's client mount up and makes sure that the volume is there. Nothing is mounted at the staging path of
  * a directory volume: all volumes of a pool share the one client mount. An image is attached, and the filesystem in it
- * mounted.
+ * mounted; so is the copy on this node of a hybrid volume.
  */
 export async function stageVolume(
   dependencies: NodeDependencies,
@@ -42,8 +43,11 @@ export async function stageVolume(
       if (entry?.type !== 'directory') {
         throw notFound(`volume ${handle}: its directory ${path} does not exist in pool ${pool.name}`);
       }
+      const hybrid = hybridVolumeOf(volume);
       const image = imageVolumeOf(volume);
-      if (image === undefined) staged.add(handle, stagingPath, path);
+      if (hybrid !== undefined) {
+        await dependencies.hybrid.stage({ volume: hybrid, access, stagingPath, log: call.log });
+      } else if (image === undefined) staged.add(handle, stagingPath, path);
       else
         await stageImage({
           io: dependencies.io,
@@ -74,7 +78,9 @@ export async function unstageVolume(
   await whileLocked(locks, [volumeKey(handle)], `volume ${handle}`, () =>
     dependencies.release.use(poolName(handle), async () => {
       const isDirectory = staged.get(handle, stagingPath) !== undefined;
-      if (!isDirectory) await unstageImage(dependencies, handle, stagingPath, call.log);
+      if (!isDirectory && !(await dependencies.hybrid.unstage(handle, stagingPath, call.log))) {
+        await unstageImage(dependencies, handle, stagingPath, call.log);
+      }
       staged.remove(handle, stagingPath);
     }),
   );

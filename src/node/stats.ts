@@ -15,6 +15,8 @@ import { KAYAL_DIRECTORY, VOLUMES_DIRECTORY } from '../volumes/records/layout.js
 import type { VolumeRecord } from '../volumes/records/record.js';
 import { within } from './deadline.js';
 import type { NodeDependencies } from './dependencies.js';
+import { statsOfCopy } from './hybrid/copy-stats.js';
+import { hybridVolumeOf } from './hybrid/local-image.js';
 import type { ImageVolume } from './images/attach.js';
 import { measureImage, type MeasuredImage } from './images/measure.js';
 import { imageVolumeOf } from './images/unstage.js';
@@ -101,19 +103,25 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 async function answerFor(
-  { io, pools, pendingHeals, uses, problemOf }: NodeDependencies,
+  { io, pools, pendingHeals, uses, problemOf, hybrid }: NodeDependencies,
   { counts }: StatsState,
   place: Place,
   call: CallContext,
 ): Promise<NodeGetVolumeStatsResponse> {
   const { handle, pool, mount } = place;
   try {
+    const trouble = mount === undefined ? undefined : await hybrid.problemAt(handle, mount);
+    if (mount !== undefined && trouble !== undefined) {
+      return await statsOfCopy(io, { pool: pool.name, target: mount.target, problem: trouble });
+    }
     const attachment = await pools.attach(pool);
     const record = await recordOf(attachment, handle);
-    const image = record && imageVolumeOf({ handle, attachment, path: record.path, record });
+    const known = record && { handle, attachment, path: record.path, record };
+    const copied = known && hybridVolumeOf(known);
+    const image = copied === undefined ? known && imageVolumeOf(known) : await hybrid.mountedCopy(copied, mount);
     if (image !== undefined) {
       const measured = await measureImage(io, image, mount);
-      if (mount !== undefined) uses.note(attachment.tree, handle, image.record.id);
+      if (mount !== undefined && record !== undefined) uses.note(attachment.tree, handle, record.id);
       return answerOfImage(image, measured, await pendingHeals(pool.name));
     }
     const volume = volumeAt(attachment, record, place);

@@ -10,7 +10,8 @@ import { realTarget, removeTarget, unmountAll } from './target.js';
 
 /**
  * Unmounts the target and removes it. It needs neither the record nor the pool: a volume that is gone, a pool that is
- * down or not configured any more must not keep a pod from ending. An inline volume is given back in the background.
+ * down or not configured any more must not keep a pod from ending; but for a hybrid volume, whose last sync it waits for. An
+ * inline volume is given back in the background.
  */
 export async function unpublishVolume(
   dependencies: NodeDependencies,
@@ -30,6 +31,7 @@ export async function unpublishVolume(
       const real = await realTarget(target);
       if (real !== undefined) {
         await unmountAll(dependencies.io, pool, real, call.log);
+        await dependencies.hybrid.unpublished(handle, real);
         await removeTarget(dependencies.io, real);
         dependencies.pods?.unpublished(real);
       }

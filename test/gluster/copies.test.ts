@@ -8,6 +8,7 @@ import { loopDirectory, type LoopDirectory } from '../lib/loop-directory.js';
 import { MountedVolumes } from '../lib/mounted-volumes.js';
 import { MiB, createRequest, expectStatus, retried, type VolumeWish } from '../lib/requests.js';
 import { mustRun, runCommand } from '../lib/run-command.js';
+import { describeTree, fillRichTree } from '../lib/rich-tree.js';
 import { sleep, waitFor } from '../lib/wait.js';
 
 /** Snapshots, restores and clones, where blocks can be shared and where everything is copied through GlusterFS. */
@@ -56,44 +57,14 @@ describe.each(['directory', 'managed'] as const)('copies on a %s pool', { timeou
   const ofSnapshot = (handle: string) => ({ snapshot: { snapshot_id: handle } });
   const ofVolume = (handle: string) => ({ volume: { volume_id: handle } });
 
-  /** What a filesystem can hold, as far as the pool takes it. */
-  const fill = async (path: string): Promise<void> => {
-    const script = `
-      set -e
-      mkdir -p deep/er/est; printf hello > deep/er/est/file; chown 1000:2000 deep deep/er/est/file; chmod 2770 deep
-      chmod 4755 deep/er/est/file; touch -d 2001-02-03T04:05:06.789 deep/er/est/file
-      dd if=/dev/urandom of=large bs=1M count=12 status=none; dd if=/dev/urandom of=small bs=1 count=4097 status=none
-      dd if=/dev/urandom of=sparse bs=4096 count=2 seek=3000 status=none; truncate -s 20000001 sparse
-      ln small hard1; ln small deep/hard2; ln -s ../nowhere dangling; ln -s small link; touch -h -d 2002-02-02 dangling
-      mkfifo -m 0640 fifo; chown 5:6 fifo; : > empty; : > 'na me
-      line'; setfattr -n user.kayal -v 'value of it' deep; setfattr -n user.kayal -v file small
-      for d in 1 2 3; do mkdir m$d; for f in $(seq 8); do echo $d $f > m$d/$f; done; done
-      touch -d 1999-12-31T23:59:59 m3 deep/er; chmod 1733 .; chown 77:88 .`;
-    await mustRun('bash', ['-c', script], { cwd: path });
-    if (type === 'directory') await mustRun('setfacl', ['-m', 'u:1234:rw,d:u:1234:rx', 'deep'], { cwd: path });
-  };
-
-  /** All that can be said of a tree: what is in it, how much space it takes, who may do what. */
-  const described = async (path: string): Promise<string> => {
-    const list = await mustRun('bash', ['-c', "find . -printf '%p %y %m %U %G %n %T@ %l\\n' | sort"], { cwd: path });
-    const lines = list.replaceAll(/^(\S+ d \S+ \S+ \S+) \d+/gm, '$1');
-    const sums = await mustRun('bash', ['-c', 'find . -type f -print0 | sort -z | xargs -0 sha256sum'], { cwd: path });
-    const xattrs = await mustRun(
-      'bash',
-      ['-c', "find . -not -type l -not -type p -print0 | sort -z | xargs -0 getfattr -hd -m '^(user|system.posix)'"],
-      {
-        cwd: path,
-      },
-    );
-    return `${lines}\n${sums}\n${xattrs}`;
-  };
+  const fill = (path: string): Promise<void> => fillRichTree(path, { acl: type === 'directory' });
 
   it('keeps everything in a snapshot, a restore, a clone and in another pool; says where a volume is from', async () => {
     const source = await create('source', { sizeMiB: 64 });
     const path = await mounts.path(source);
     await fill(path);
     await mustRun('sync', ['-f', path]);
-    const original = await described(path);
+    const original = await describeTree(path);
 
     const taken = await snapshot('snap', source);
     expect(taken.snapshot).toMatchObject({
@@ -111,11 +82,11 @@ describe.each(['directory', 'managed'] as const)('copies on a %s pool', { timeou
     );
     expect(answer.volume?.content_source).toMatchObject(ofSnapshot('main/snap'));
     const restored = await mounts.path('main/restored');
-    expect(await described(restored)).toBe(original);
+    expect(await describeTree(restored)).toBe(original);
     expect((await stat(join(restored, 'sparse'))).blocks * 512).toBeLessThan(5 * MiB);
 
     const clone = await create('clone', { sizeMiB: 80 }, ofVolume('main/restored'));
-    expect(await described(await mounts.path(clone))).toBe(original);
+    expect(await describeTree(await mounts.path(clone))).toBe(original);
 
     const elsewhere = await create(
       'elsewhere',
@@ -123,7 +94,7 @@ describe.each(['directory', 'managed'] as const)('copies on a %s pool', { timeou
       ofSnapshot('main/snap'),
     );
     expect(elsewhere).toBe('other/elsewhere');
-    expect(await described(await mounts.path(elsewhere))).toBe(original);
+    expect(await describeTree(await mounts.path(elsewhere))).toBe(original);
 
     const owned = await create(
       'owned',
@@ -136,7 +107,7 @@ describe.each(['directory', 'managed'] as const)('copies on a %s pool', { timeou
     // Neither is what came of it: a snapshot does not need its source.
     await remove(source);
     const again = await create('again', { sizeMiB: 64 }, ofSnapshot('main/snap'));
-    expect(await described(await mounts.path(again))).toBe(original);
+    expect(await describeTree(await mounts.path(again))).toBe(original);
     for (const handle of ['main/restored', clone, elsewhere, owned, again]) await remove(handle);
     await removeSnapshot('main/snap');
     await removeSnapshot('main/snap');

@@ -6,6 +6,8 @@ import { ManagedPool } from '../../src/gluster/managed-pool.js';
 import { IoWorkers } from '../../src/linux/io-workers.js';
 import { readMountinfo, type MountEntry } from '../../src/linux/mountinfo.js';
 import { quiet } from '../../src/linux/testing.js';
+import { KeyLock } from '../../src/base/key-lock.js';
+import { HybridVolumes } from '../../src/node/hybrid/hybrid-volumes.js';
 import { InlineStore } from '../../src/node/inline/store.js';
 import { InlineVolumes } from '../../src/node/inline/inline-volumes.js';
 import { ClientRelease } from '../../src/node/client-release.js';
@@ -161,9 +163,23 @@ export class NodeBench {
     this.release = new ClientRelease({ pools: this.pools, config, log: quiet, graceMs: this.#graceMs });
     const { io, pools, release } = this;
     const store = new InlineStore({ io, log: quiet, directory: join(this.directory, 'inline') });
+    const self = { node: NODE_ID, machineId: 'machine-1', bootId: 'boot-1' };
+    const locks = new KeyLock();
     this.service = createNodeService({
       nodeId: NODE_ID,
-      self: { node: NODE_ID, machineId: 'machine-1', bootId: 'boot-1' },
+      self,
+      locks,
+      hybrid: new HybridVolumes({
+        io,
+        log: quiet,
+        directory: join(this.directory, 'hybrid'),
+        self,
+        pools,
+        config,
+        release,
+        locks,
+        onNews: () => undefined,
+      }),
       config,
       pools,
       release,

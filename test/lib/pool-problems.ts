@@ -6,6 +6,7 @@ interface FoundRecord {
   readonly id: string;
   readonly state: string;
   readonly path: string;
+  readonly type?: string | undefined;
   readonly limitBytes?: string | undefined;
   readonly usedBytes?: string | undefined;
   readonly sharedBytes?: string | undefined;
@@ -64,7 +65,7 @@ export async function poolProblems(root: string, promised: bigint | undefined): 
     problems.push(...left.map((name) => `${directory} still has ${name}`));
   }
   const inRecords =
-    volumes.reduce((sum, { limitBytes = '0' }) => sum + BigInt(limitBytes), 0n) +
+    volumes.reduce((sum, { type, limitBytes = '0' }) => sum + (type === 'hybrid' ? 3n : 1n) * BigInt(limitBytes), 0n) +
     snapshots.reduce((sum, { usedBytes = '0' }) => sum + BigInt(usedBytes), 0n);
   if (promised !== inRecords) problems.push(`the ledger has ${promised} bytes, the records come to ${inRecords}`);
   return problems;
@@ -111,6 +112,7 @@ async function leaseProblems(root: string, volumes: readonly FoundRecord[]): Pro
   const problems = halfMade.map((name) => `${name} is half made`);
   const attached = (await loopDevices()).map(({ file }) => file);
   const pathOf = new Map(volumes.map(({ id, path }) => [id, path]));
+  const hybrid = new Set(volumes.filter(({ type }) => type === 'hybrid').map(({ id }) => id));
   for (const file of await inBuckets(root, '.kayal/leases/images')) {
     // One that begins with a dot is half made, of a turn that a node began: the next turn removes it.
     const [, dot, id = '', epoch, kind] =
@@ -119,6 +121,8 @@ async function leaseProblems(root: string, volumes: readonly FoundRecord[]): Pro
     if (path === undefined) problems.push(`${file} is of no volume`);
     const isHeld = dot === '' && kind === 'json';
     if (!isHeld || path === undefined || attached.includes(join(root, path, `image.${epoch}`))) continue;
+    // The copy of a hybrid volume lies on the node's disk.
+    if (hybrid.has(id) && attached.some((copy) => copy.endsWith(`/${id}/image.1`))) continue;
     const { node } = JSON.parse(await readFile(join(root, file), 'utf8')) as { readonly node?: string };
     if (node === OWN_NODE) problems.push(`${file}: the image is held, and no device has it`);
   }

@@ -10,6 +10,7 @@ import { limitProblem } from '../pool/limits.js';
 import { findMarkProblems } from '../pool/path-marks.js';
 import { readRecord, type VolumeRecord } from '../records/record.js';
 import { isImage } from '../requests/volume-shape.js';
+import { hybridProblem } from './hybrid-problem.js';
 import { imageProblem } from './image-problem.js';
 import type { SnapshotCatalog } from '../records/snapshot-catalog.js';
 import { snapshotRecordPath } from '../records/snapshot-record.js';
@@ -103,6 +104,7 @@ async function inspectData({ tree, mechanism, catalog }: InspectOptions): Promis
       return `its data is not at ${record.path}: restore it, or delete its PersistentVolumeClaim`;
     const problem = await limitProblem(mechanism, record);
     if (problem !== undefined) return `${problem}: ${REPAIR}`;
+    if (record.type === 'hybrid') return hybridProblem(tree, record);
     return isImage(record) ? imageProblem(tree, record) : undefined;
   };
   const problems = await Promise.all(

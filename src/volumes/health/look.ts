@@ -25,9 +25,10 @@ export async function lookAt(
     });
     // How full an image is only the filesystem in it knows, and the node that has it mounted says so.
     if (isImage(record)) return { problem: await imageProblem(tree, record) };
-    if (usage !== undefined) return { used: usage.used };
+    if (usage !== undefined && record.type !== 'hybrid') return { used: usage.used };
     const entry = await tree.stat(path);
-    return { used: capacity.usedBy(id), problem: entry === undefined ? `its data is not at ${path}` : undefined };
+    const used = record.type === 'hybrid' ? undefined : capacity.usedBy(id);
+    return { used, problem: entry === undefined ? `its data is not at ${path}` : undefined };
   } catch (error) {
     return { used: capacity.usedBy(id), problem: `its data cannot be read: ${messageOf(error)}` };
   }

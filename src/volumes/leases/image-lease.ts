@@ -65,7 +65,7 @@ export async function currentImage(tree: Tree, record: ImageVolume): Promise<Cur
 }
 
 /** True when both are one machine, as far as that can be told. */
-function isSameMachine(a: ImageUser, b: ImageUser): boolean {
+export function isSameMachine(a: ImageUser, b: ImageUser): boolean {
   return a.node === b.node && (a.machineId === b.machineId || a.machineId === '' || b.machineId === '');
 }
 

@@ -17,8 +17,10 @@ import { assertWhole } from '../../pools/whole-pool.js';
 import type { JobControl } from '../pool/content-jobs.js';
 import type { ContentSource } from '../pool/content-source.js';
 import { TRASH_DIRECTORY } from '../records/layout.js';
+import { currentState } from '../../hybrid/states.js';
 import { isImage } from '../requests/volume-shape.js';
 import { change, move, undoHalfRename, type Session } from '../pool/session.js';
+import { syncFirst } from './sync-first.js';
 
 /** `~` is in no id, so that this is nobody's deletion. */
 const PREFIX = 'copy~';
@@ -106,6 +108,9 @@ export async function copyToStaging(session: Session, wish: CopyWish, control: J
   await remainsPurged(session, prefixOf(wish), control);
   const source = await session.openSource(wish.source);
   const { config, background } = source.session;
+  if (source.shape.type === 'hybrid' && wish.source.kind === 'volume') {
+    await syncFirst(source, wish.source.handle, () => assertWanted(control));
+  }
   await assertWhole(config, background);
   const name = newName(wish);
   const path = `${session.lease.directory}/${name}`;
@@ -135,6 +140,8 @@ export async function copyToStaging(session: Session, wish: CopyWish, control: J
     await recording;
     await assertWhole(config, background);
     if (isImage(source.shape) && progress.changed > 0) throw tornImage(wish);
+    // Its states come and go while they are copied; the copy is of no use unless one of them is whole.
+    if (source.shape.type === 'hybrid') await currentState(session.background, path);
     const still = await session.openSource(wish.source);
     if (still.path !== source.path) throw aborted(`${wish.source.kind} ${wish.source.handle} was moved meanwhile`);
     logResult(session, wish, progress, performance.now() - started);

@@ -17,7 +17,8 @@ import { IMAGE_DIRECTORY, makeImage } from '../pool/images.js';
 import { checkInodeLimit, setLimit } from '../pool/limits.js';
 import { claimPath, isDefaultPath, makeVolumeDirectory } from '../pool/paths.js';
 import { expandPathPattern } from '../requests/path-pattern.js';
-import { isImage, minimumBytesOf } from '../requests/volume-shape.js';
+import { isImage, isShown, minimumBytesOf } from '../requests/volume-shape.js';
+import { promisedBytesOf } from '../records/promised.js';
 import { RECORD_FORMAT, type VolumeRecord } from '../records/record.js';
 import { allocateProjectId } from '../pool/project-ids.js';
 import { createRecord, updateRecord } from '../pool/record-store.js';
@@ -114,7 +115,7 @@ async function begin(session: Session, id: string, wanted: WantedVolume): Promis
   const range = source === undefined ? wanted.capacity : rangeForSource(wanted.capacity, source.sizeBytes);
   const shape = shapeFor(wanted, source?.shape);
   const minimum = minimumBytesOf(shape, mechanism.minimumBytes);
-  const limitBytes = chooseLimit(range, minimum, shape.type === 'file' ? `${shape.fsType} volume` : undefined);
+  const limitBytes = chooseLimit(range, minimum, shape.fsType === undefined ? undefined : `${shape.fsType} volume`);
   const path = pathFor(wanted, id);
   const other = catalog.conflictingVolume(path);
   if (other !== undefined) {
@@ -127,7 +128,7 @@ async function begin(session: Session, id: string, wanted: WantedVolume): Promis
     throw alreadyExists(`path ${path} of pool ${config.name} exists and is no volume: ${advice}`);
   }
   session.lease.assertHeld();
-  const release = await session.capacity.reserve(id, limitBytes);
+  const release = await session.capacity.reserve(id, promisedBytesOf({ ...shape, limitBytes }));
   try {
     const projectId = await allocateProjectId(session);
     const plain: VolumeRecord = {
@@ -175,7 +176,7 @@ async function make(session: Session, record: VolumeRecord, attempt: 'first' | '
   }
   await claimPath(session, record);
   await change(session, async () => {
-    const owner = isImage(record) ? IMAGE_DIRECTORY : record.owner;
+    const owner = isShown(record) ? record.owner : IMAGE_DIRECTORY;
     if (await makeVolumeDirectory(session, record.path, owner)) return;
     await adoptOwnDirectory(session, record, attempt);
     await session.tree.setOwnerAndMode(record.path, owner);

@@ -1,7 +1,8 @@
 import { failedPrecondition } from '../../base/errors.js';
 import { formatHandle } from '../records/handle.js';
 import { ARCHIVE_DIRECTORY, TRASH_DATA, TRASH_DIRECTORY, TRASH_RECORD, recordPath } from '../records/layout.js';
-import { isImage } from '../requests/volume-shape.js';
+import { promisedBytesOf } from '../records/promised.js';
+import { isShown } from '../requests/volume-shape.js';
 import { forgetImageLeases } from '../leases/image-lease.js';
 import { isDefaultPath, releasePath } from '../pool/paths.js';
 import { forgetUse } from './last-use.js';
@@ -86,10 +87,10 @@ export async function trashVolume(session: Session, given: VolumeRecord): Promis
   const moved = mayBePlaced(record) ? move(session, record.path, `${staging}/${TRASH_DATA}`) : undefined;
   await Promise.all([moved, forgetUse(session, record.id)]);
   await releasePath(session, record);
-  if (isImage(record)) await change(session, () => forgetImageLeases(tree, record.id));
+  if (!isShown(record)) await change(session, () => forgetImageLeases(tree, record.id));
   await move(session, recordPath(record.id), `${staging}/${TRASH_RECORD}`);
   await move(session, staging, `${TRASH_DIRECTORY}/${name}`);
-  catalog.putTrash({ name, limitBytes: record.limitBytes, projectId: record.quota.projectId });
+  catalog.putTrash({ name, limitBytes: promisedBytesOf(record), projectId: record.quota.projectId });
   catalog.remove(record.id);
   capacity.renameVolume(record.id, name);
   session.purgeSoon();

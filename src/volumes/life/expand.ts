@@ -2,6 +2,7 @@ import { failedPrecondition } from '../../base/errors.js';
 import { chooseLimit, type CapacityRange } from './create.js';
 import { expandToRecord } from './expand-to-record.js';
 import { formatHandle } from '../records/handle.js';
+import { promisedBytesOf } from '../records/promised.js';
 import type { VolumeRecord } from '../records/record.js';
 import { updateRecord } from '../pool/record-store.js';
 import type { Session } from '../pool/session.js';
@@ -23,7 +24,10 @@ export async function expandVolume(
   }
   const limitBytes = chooseLimit(range, session.mechanism.minimumBytes);
   if (limitBytes <= record.limitBytes) return record;
-  const release = await session.capacity.reserve(record.id, limitBytes - record.limitBytes);
+  const release = await session.capacity.reserve(
+    record.id,
+    promisedBytesOf({ ...record, limitBytes }) - promisedBytesOf(record),
+  );
   let expanding: VolumeRecord;
   try {
     expanding = await updateRecord(session, { ...record, limitBytes, state: 'expanding' });

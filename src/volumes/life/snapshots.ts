@@ -7,6 +7,7 @@ import type { JobControl } from '../pool/content-jobs.js';
 import { isReadable } from '../pool/content-source.js';
 import { formatHandle, volumeIdOf } from '../records/handle.js';
 import { TRASH_DATA, TRASH_DIRECTORY, TRASH_RECORD } from '../records/layout.js';
+import { promisedBytesOf } from '../records/promised.js';
 import type { VolumeRecord } from '../records/record.js';
 import { RECORD_BUCKET_MODE } from '../pool/record-store.js';
 import { change, move, type Session } from '../pool/session.js';
@@ -56,7 +57,7 @@ async function usedBy(session: Session, volume: VolumeRecord): Promise<bigint> {
     mechanism: volume.quota.mechanism,
     local: session.config.type === 'directory',
   });
-  return usage?.used ?? volume.limitBytes;
+  return usage?.used ?? promisedBytesOf(volume);
 }
 
 /**

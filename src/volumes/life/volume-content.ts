@@ -9,9 +9,10 @@ import { formatHandle } from '../records/handle.js';
 import { growImage, IMAGE_DIRECTORY } from '../pool/images.js';
 import { setLimit } from '../pool/limits.js';
 import { claimPath, isDefaultPath, makeParents } from '../pool/paths.js';
+import { promisedBytesOf } from '../records/promised.js';
 import type { VolumeContent, VolumeRecord } from '../records/record.js';
 import { updateRecord } from '../pool/record-store.js';
-import { isImage } from '../requests/volume-shape.js';
+import { isImage, isShown } from '../requests/volume-shape.js';
 import { change, type Session } from '../pool/session.js';
 
 /** The key of the job that fills a volume. */
@@ -70,7 +71,7 @@ async function fill(session: Session, id: string, control: JobControl): Promise<
       id,
       source: { kind, handle },
       // The limit keeps the copy; where there is none the pool's free space has to.
-      budgetBytes: record.limitBytes + session.capacity.current().available,
+      budgetBytes: promisedBytesOf(record) + session.capacity.current().available,
       // features/quota lets a source grow beyond its limit, whose copy must not fail for that: there the limit comes last.
       prepare: mechanism.name === 'gluster' ? undefined : (path) => limited(session, record, path),
       record: (progress) => recordProgress(session, id, progress),
@@ -88,7 +89,7 @@ async function finishPlaced(session: Session, { id, path, content }: FilledRecor
   await withLock(session, id, control, async () => {
     const record = mustBeCreating(session, id);
     if (progress === undefined) return finish(session, record);
-    const owner = isImage(record) ? record.owner : await ownerOf(session, record, path);
+    const owner = isShown(record) ? await ownerOf(session, record, path) : record.owner;
     await finish(session, { ...withProgress(record, progress, true), owner });
   });
 }
@@ -135,11 +136,11 @@ async function ownerOf(session: Session, record: VolumeRecord, path: string): Pr
 async function place(session: Session, given: FilledRecord, staged: StagedCopy): Promise<void> {
   const { tree } = session;
   // Of an image these are the filesystem's own, and the directory around it stays as it is.
-  const owner = isImage(given) ? given.owner : await ownerOf(session, given, staged.path);
+  const owner = isShown(given) ? await ownerOf(session, given, staged.path) : given.owner;
   await claimPath(session, given);
   await change(session, async () => {
     await makeParents(session, given.path);
-    await tree.setOwnerAndMode(staged.path, isImage(given) ? IMAGE_DIRECTORY : owner);
+    await tree.setOwnerAndMode(staged.path, isShown(given) ? owner : IMAGE_DIRECTORY);
   });
   const copied = withProgress(given, staged.progress, true);
   const record = { ...copied, content: { ...copied.content, attempt: basename(staged.path) }, owner };

@@ -3,14 +3,15 @@ import { formatBytes, maxBytes, MiB } from '../../base/units.js';
 import { inodeLimitProblem } from '../../quota/inode-limits.js';
 import type { QuotaMechanism } from '../../quota/mechanism.js';
 import { assertWhole } from '../../pools/whole-pool.js';
+import { promisedBytesOf } from '../records/promised.js';
 import type { VolumeRecord } from '../records/record.js';
-import { describeShape, isImage } from '../requests/volume-shape.js';
+import { describeShape, isShown } from '../requests/volume-shape.js';
 import type { Session } from './session.js';
 
 /** A filesystem rounds limits up to its blocks, at most 64 KiB. */
 const ROUNDING = 65_536n;
 
-/** What an image may take besides its content: the pool filesystem's maps of a file in many pieces, and a mkfs beside it. */
+/** What an image, or states, may take besides its content: the pool filesystem's maps of a file in many pieces, and a mkfs beside it. */
 const IMAGE_ROOM_PARTS = 32n;
 const LEAST_IMAGE_ROOM = 16n * MiB;
 const BLOCK = 4096n;
@@ -21,9 +22,10 @@ const BLOCK = 4096n;
  */
 export function directoryLimitOf(record: Pick<VolumeRecord, 'type' | 'limitBytes' | 'revoked'>): bigint {
   const { limitBytes, revoked } = record;
-  if (!isImage(record)) return limitBytes;
-  const room = maxBytes(LEAST_IMAGE_ROOM, limitBytes / IMAGE_ROOM_PARTS);
-  const limit = ((limitBytes + room + BLOCK - 1n) / BLOCK) * BLOCK;
+  if (isShown(record)) return limitBytes;
+  const bytes = promisedBytesOf(record);
+  const room = maxBytes(LEAST_IMAGE_ROOM, bytes / IMAGE_ROOM_PARTS);
+  const limit = ((bytes + room + BLOCK - 1n) / BLOCK) * BLOCK;
   return revoked?.takeover === true ? 2n * limit : limit;
 }
 
@@ -48,7 +50,7 @@ export async function setLimit(
 export function checkInodeLimit({ mechanism }: Pick<Session, 'mechanism'>, record: VolumeRecord): void {
   if ((record.inodeLimit ?? 0) === 0) return;
   const name = `parameter inodeLimit: ${record.inodeLimit}`;
-  if (isImage(record)) {
+  if (!isShown(record)) {
     throw invalidArgument(`${name}: the volume is ${describeShape(record)}, whose filesystem has inodes of its own`);
   }
   if (mechanism.inodes === undefined) {

@@ -1,4 +1,5 @@
 import type { DamagedRecord, VolumeRecord } from './record.js';
+import { promisedBytesOf } from './promised.js';
 import { PathIndex } from './path-index.js';
 import { SortedIds } from './sorted-ids.js';
 
@@ -66,11 +67,11 @@ export class Catalog {
     const before = this.#records.get(record.id);
     if (before === undefined) this.#sortedIds.add(record.id);
     else {
-      this.#promised -= before.limitBytes;
+      this.#promised -= promisedBytesOf(before);
       this.#paths.remove(before.path);
     }
     this.#records.set(record.id, record);
-    this.#promised += record.limitBytes;
+    this.#promised += promisedBytesOf(record);
     this.#paths.add(record.path, record.id);
     if (record.state === 'creating') this.#creating.add(record.id);
     else this.#creating.delete(record.id);
@@ -88,7 +89,7 @@ export class Catalog {
     if (record === undefined) return;
     this.#version++;
     this.#records.delete(id);
-    this.#promised -= record.limitBytes;
+    this.#promised -= promisedBytesOf(record);
     this.#paths.remove(record.path);
     this.#creating.delete(id);
     if (!this.#damaged.has(id)) this.#sortedIds.remove(id);

@@ -30,7 +30,9 @@ describe('parseRecord', () => {
     });
     expect(parseRecord('pvc-1', changed({ type: 'block' }))).toMatchObject({ type: 'block' });
     expect(() => parseRecord('pvc-1', changed({ type: 'file' }))).toThrow(/fsType: is missing/);
-    expect(() => parseRecord('pvc-1', changed({ type: 'hybrid' }))).toThrow(DamagedRecord);
+    expect(parseRecord('pvc-1', changed({ type: 'hybrid', fsType: 'ext4' }))).toMatchObject({ type: 'hybrid' });
+    expect(() => parseRecord('pvc-1', changed({ type: 'hybrid' }))).toThrow(/fsType: is missing/);
+    expect(() => parseRecord('pvc-1', changed({ type: 'other' }))).toThrow(DamagedRecord);
   });
 
   it('knows how many inodes a volume may have', () => {

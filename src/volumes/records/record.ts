@@ -23,14 +23,15 @@ export type OnDelete = 'delete' | 'archive' | 'retain';
  * - `directory`: files in a directory, shared by whoever mounts it
  * - `file`: a filesystem in a file of that directory, its image, behind a loop device
  * - `block`: the bare block device of such an image
+ * - `hybrid`: a filesystem on the disk of the node that uses it, whose states are in that directory (hybrid/states.ts)
  */
-export type VolumeType = 'directory' | 'file' | 'block';
+export type VolumeType = 'directory' | 'file' | 'block' | 'hybrid';
 export type FsType = 'ext4' | 'xfs';
 
 /** What a volume is to whoever uses it. */
 export interface VolumeShape {
   readonly type: VolumeType;
-  /** The filesystem in the image of a `file` volume; absent for the others. */
+  /** The filesystem of a `file` or `hybrid` volume; absent for the others. */
   readonly fsType?: FsType | undefined;
 }
 
@@ -133,7 +134,7 @@ const recordSchema = v.looseObject({
   name: v.string(),
   pool: v.string(),
   poolId: v.string(),
-  type: v.picklist(['directory', 'file', 'block']),
+  type: v.picklist(['directory', 'file', 'block', 'hybrid']),
   fsType: v.optional(v.picklist(['ext4', 'xfs'])),
   path: v.pipe(v.string(), v.minLength(1)),
   imported: v.optional(v.boolean(), false),
@@ -202,8 +203,8 @@ export function parseRecord(id: string, text: string, path: string = recordPath(
   }
   const { output } = parsed;
   if (output.id !== id) throw new DamagedRecord(id, path, `it is the record of ${JSON.stringify(output.id)}`);
-  if (output.type === 'file' && output.fsType === undefined) {
-    throw new DamagedRecord(id, path, 'fsType: is missing, and the volume is a filesystem in a file');
+  if ((output.type === 'file' || output.type === 'hybrid') && output.fsType === undefined) {
+    throw new DamagedRecord(id, path, 'fsType: is missing, and the volume has a filesystem of its own');
   }
   const unknownFields = Object.fromEntries(Object.entries(output).filter(([key]) => !knownFields.has(key)));
   return { ...output, unknownFields };

@@ -72,7 +72,7 @@ const schema = v.looseObject({
   source: v.string(),
   path: v.pipe(v.string(), v.minLength(1)),
   // The first snapshots were all of directories.
-  volumeType: v.optional(v.picklist(['directory', 'file', 'block']), 'directory'),
+  volumeType: v.optional(v.picklist(['directory', 'file', 'block', 'hybrid']), 'directory'),
   fsType: v.optional(v.picklist(['ext4', 'xfs'])),
   sizeBytes: byteCount,
   usedBytes: byteCount,

@@ -17,7 +17,7 @@ describe('parseParameters', () => {
 
   it('names every unknown parameter and lists the known ones', () => {
     expect(() => parseParameters({ size: '1', Pool: 'x' })).toThrow(
-      'unknown parameter "size", "Pool"; known are pool, volumeType, fsType, pathPattern, onDelete, inodeLimit, uid, gid, mode',
+      'unknown parameter "size", "Pool"; known are pool, volumeType, fsType, pathPattern, onDelete, inodeLimit, syncInterval, onNodeLoss, uid, gid, mode',
     );
   });
 
@@ -40,12 +40,25 @@ describe('parseParameters', () => {
     ['pathPattern', '../x'],
     ['volumeType', 'block'],
     ['fsType', 'btrfs'],
+    ['syncInterval', '0s'],
+    ['syncInterval', '10'],
+    ['syncInterval', '500ms'],
+    ['syncInterval', '61m'],
+    ['syncInterval', '3601s'],
+    ['onNodeLoss', 'give-up'],
     ['inodeLimit', '9'],
     ['inodeLimit', '1e6'],
     ['inodeLimit', '0'],
     ['inodeLimit', '1000000000001'],
   ])('refuses %s: %s and says what is allowed', (key, value) => {
     expect(() => parseParameters({ [key]: value })).toThrow(`parameter ${key}: ${JSON.stringify(value)} is not `);
+  });
+
+  it('takes what is for hybrid volumes for those alone', () => {
+    const given = { syncInterval: '1h', onNodeLoss: 'takeover' };
+    expect(parseParameters({ ...given, volumeType: 'hybrid' }).volumeType).toBe('hybrid');
+    expect(() => parseParameters(given)).toThrow('parameter syncInterval is for hybrid volumes');
+    expect(() => parseParameters({ onNodeLoss: 'wait', volumeType: 'file' })).toThrow('parameter onNodeLoss is for');
   });
 
   it('is not confused by names of Object', () => {

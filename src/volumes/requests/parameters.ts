@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../base/errors.js';
+import { ON_NODE_LOSS, SYNC_INTERVAL, type OnNodeLoss } from './hybrid-settings.js';
 import { inodeLimit } from './inode-limit.js';
 import { checkPathPattern } from './path-pattern.js';
 import { isPoolName } from '../records/handle.js';
@@ -9,7 +10,7 @@ export interface VolumeParameters {
   /** Pools to choose from; empty: the only one there is. */
   readonly pools: readonly string[];
   /** What a mounted volume is; one of volumeMode Block is `block` whatever this says. */
-  readonly volumeType: 'directory' | 'file';
+  readonly volumeType: 'directory' | 'file' | 'hybrid';
   /** The filesystem of a `file` volume; absent: not said. */
   readonly fsType?: FsType | undefined;
   readonly pathPattern?: string | undefined;
@@ -41,9 +42,9 @@ const PARAMETERS = {
     },
   } satisfies Parameter<readonly string[]>,
   volumeType: {
-    values: 'directory or file',
-    parse: (value) => (value === 'directory' || value === 'file' ? value : undefined),
-  } satisfies Parameter<'directory' | 'file'>,
+    values: 'directory, file or hybrid',
+    parse: (value) => (value === 'directory' || value === 'file' || value === 'hybrid' ? value : undefined),
+  } satisfies Parameter<'directory' | 'file' | 'hybrid'>,
   fsType: {
     values: 'ext4 or xfs',
     parse: (value) => (value === 'ext4' || value === 'xfs' ? value : undefined),
@@ -58,6 +59,8 @@ const PARAMETERS = {
     parse: (value) => (value === 'delete' || value === 'archive' || value === 'retain' ? value : undefined),
   } satisfies Parameter<OnDelete>,
   inodeLimit: inodeLimit satisfies Parameter<number>,
+  syncInterval: SYNC_INTERVAL satisfies Parameter<number>,
+  onNodeLoss: ON_NODE_LOSS satisfies Parameter<OnNodeLoss>,
   uid: id,
   gid: id,
   mode: {
@@ -100,9 +103,15 @@ export function parseParameters(given: Readonly<Record<string, string>>): Volume
       `unknown parameter ${unknown.map((key) => JSON.stringify(key)).join(', ')}; known are ${Object.keys(PARAMETERS).join(', ')}`,
     );
   }
+  const volumeType = parse(given, 'volumeType') ?? 'directory';
+  for (const name of ['syncInterval', 'onNodeLoss'] as const) {
+    if (parse(given, name) !== undefined && volumeType !== 'hybrid') {
+      throw invalidArgument(`parameter ${name} is for hybrid volumes: add volumeType: hybrid, or leave ${name} out`);
+    }
+  }
   return {
     pools: parse(given, 'pool') ?? [],
-    volumeType: parse(given, 'volumeType') ?? 'directory',
+    volumeType,
     fsType: parse(given, 'fsType'),
     pathPattern: parse(given, 'pathPattern'),
     onDelete: parse(given, 'onDelete') ?? 'delete',

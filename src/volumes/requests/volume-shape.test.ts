@@ -38,6 +38,13 @@ describe('chooseShape', () => {
     );
   });
 
+  test('a hybrid volume is ext4, mounted, and may be asked for by several nodes', () => {
+    expect(chooseShape({ volumeType: 'hybrid' }, [shared])).toEqual({ type: 'hybrid', fsType: 'ext4' });
+    expect(() => chooseShape({ volumeType: 'hybrid', fsType: 'xfs' }, [access()])).toThrow(invalid('is ext4'));
+    expect(() => chooseShape({ volumeType: 'hybrid' }, [access({ fsType: 'xfs' })])).toThrow(invalid('is ext4'));
+    expect(() => chooseShape({ volumeType: 'hybrid' }, [access({ kind: 'block' })])).toThrow(invalid('Filesystem'));
+  });
+
   test('one node at a time, and one kind of access', () => {
     expect(() => chooseShape({ volumeType: 'file' }, [shared])).toThrow(invalid('one node at a time'));
     expect(() => chooseShape({ volumeType: 'directory' }, [{ ...shared, kind: 'block' }])).toThrow(invalid('one node'));
@@ -57,6 +64,7 @@ test('a volume is used as what it is', () => {
 test('the smallest volume is what its filesystem needs', () => {
   expect(minimumBytesOf({ type: 'directory' }, MiB)).toBe(MiB);
   expect(minimumBytesOf({ type: 'block' }, MiB)).toBe(MiB);
+  expect(minimumBytesOf({ type: 'hybrid', fsType: 'ext4' }, MiB)).toBe(16n * MiB);
   expect(minimumBytesOf({ type: 'file' }, MiB)).toBe(16n * MiB);
   expect(minimumBytesOf({ type: 'file', fsType: 'xfs' }, MiB)).toBe(300n * MiB);
   expect(minimumBytesOf({ type: 'file', fsType: 'xfs' }, 1024n * MiB)).toBe(1024n * MiB);

@@ -11,7 +11,12 @@ export const DEFAULT_FS_TYPE: FsType = 'ext4';
 const MINIMUM_BYTES: Readonly<Record<FsType, bigint>> = { ext4: 16n * MiB, xfs: 300n * MiB };
 
 export function isImage({ type }: Pick<VolumeShape, 'type'>): boolean {
-  return type !== 'directory';
+  return type === 'file' || type === 'block';
+}
+
+/** True for a volume whose directory in the pool is what pods see; nobody but root finds the others'. */
+export function isShown({ type }: Pick<VolumeShape, 'type'>): boolean {
+  return type === 'directory';
 }
 
 /** The shape for people, in the words of a StorageClass. */
@@ -23,12 +28,16 @@ export function describeShape({ type, fsType }: VolumeShape): string {
       return `a filesystem in a file (volumeType: file${fsType === undefined ? '' : `, ${fsType}`})`;
     case 'block':
       return 'a raw block volume (volumeMode: Block)';
+    case 'hybrid':
+      return 'a hybrid volume (volumeType: hybrid)';
   }
 }
 
 /** The smallest volume of that shape, in bytes. */
 export function minimumBytesOf({ type, fsType }: VolumeShape, mechanismMinimum: bigint): bigint {
-  return type === 'file' ? maxBytes(mechanismMinimum, MINIMUM_BYTES[fsType ?? DEFAULT_FS_TYPE]) : mechanismMinimum;
+  return type === 'file' || type === 'hybrid'
+    ? maxBytes(mechanismMinimum, MINIMUM_BYTES[fsType ?? DEFAULT_FS_TYPE])
+    : mechanismMinimum;
 }
 
 /**
@@ -49,8 +58,18 @@ export function chooseShape(
     );
   }
   const asked = [fsType, ...accesses.map((access) => access.fsType)].find((type) => type !== undefined);
+  if (blocks > 0 && volumeType === 'hybrid') {
+    throw invalidArgument('parameter volumeType: hybrid: volumeMode: Block is not possible with it, take Filesystem');
+  }
+  if (volumeType === 'hybrid' && asked !== undefined && asked !== 'ext4') {
+    throw invalidArgument(`parameter fsType: ${asked}: the filesystem of a hybrid volume is ext4`);
+  }
   const shape: VolumeShape =
-    blocks > 0 ? { type: 'block' } : volumeType === 'file' ? { type: 'file', fsType: asked } : { type: 'directory' };
+    blocks > 0
+      ? { type: 'block' }
+      : volumeType === 'directory'
+        ? { type: 'directory' }
+        : { type: volumeType, fsType: volumeType === 'hybrid' ? 'ext4' : asked };
   const problem = whyNotShape(shape, accesses);
   if (problem !== undefined) throw invalidArgument(problem);
   return shape;
@@ -62,8 +81,8 @@ export function whyNotShape(shape: VolumeShape, accesses: readonly VolumeAccess[
     if ((kind === 'block') !== (shape.type === 'block')) {
       return `the volume is ${describeShape(shape)}, ${kind === 'block' ? 'block access (volumeMode: Block)' : 'a mount'} is asked for`;
     }
-    if (!isImage(shape)) continue;
-    if (multiNode) {
+    if (shape.type === 'directory') continue;
+    if (multiNode && isImage(shape)) {
       return `access mode ${mode} is not possible: the volume is ${describeShape(shape)}, which one node at a time can use; take a directory volume (volumeType: directory) to share it`;
     }
     if (fsType !== undefined && shape.fsType !== undefined && fsType !== shape.fsType) {

@@ -12,6 +12,7 @@ import {
   TRASH_RECORD,
   defaultDataPath,
 } from '../records/layout.js';
+import { promisedBytesOf } from '../records/promised.js';
 import { DamagedRecord, parseRecord } from '../records/record.js';
 import type { SnapshotCatalog } from '../records/snapshot-catalog.js';
 import { DamagedSnapshot, parseSnapshot } from '../records/snapshot-record.js';
@@ -119,6 +120,6 @@ function promiseOf(text: string): Omit<TrashEntry, 'name'> {
   const json = JSON.parse(text) as { readonly id?: unknown; readonly type?: unknown };
   const id = typeof json.id === 'string' ? json.id : '';
   if (json.type === 'snapshot') return { limitBytes: parseSnapshot(id, text, 'trash').usedBytes };
-  const { limitBytes, quota } = parseRecord(id, text, 'trash');
-  return { limitBytes, projectId: quota.projectId };
+  const record = parseRecord(id, text, 'trash');
+  return { limitBytes: promisedBytesOf(record), projectId: record.quota.projectId };
 }

@@ -1,9 +1,10 @@
 import { aborted, failedPrecondition, notFound } from '../../base/errors.js';
+import { endTurn, heldTurn } from '../leases/hybrid-turn.js';
 import { currentImage } from '../leases/image-lease.js';
 import { attachedNodes } from '../life/attach.js';
 import { startTakeover, takeoverJob } from '../life/image-takeover.js';
 import { updateRecord } from '../pool/record-store.js';
-import type { Session } from '../pool/session.js';
+import { change, type Session } from '../pool/session.js';
 import { formatHandle } from '../records/handle.js';
 import type { VolumeRecord } from '../records/record.js';
 import { isImage } from '../requests/volume-shape.js';
@@ -47,7 +48,8 @@ async function endUse(session: Session, record: VolumeRecord, { node, again }: N
   const attachments = (record.attachments ?? []).filter((attachment) => attachment.node !== node);
   const wasAttached = attachments.length < (record.attachments?.length ?? 0);
   const image = isImage(record) ? await currentImage(session.tree, record) : undefined;
-  const holder = image?.holder;
+  const turn = record.type === 'hybrid' ? await heldTurn(session.tree, record.id) : undefined;
+  const holder = image?.holder ?? turn?.holder;
   // A lease that cannot be read names nobody: whoever says that its node is lost has to know.
   const holds = holder !== undefined && (holder.node === node || holder.node === '');
   if (!holds && !wasAttached) {
@@ -58,6 +60,8 @@ async function endUse(session: Session, record: VolumeRecord, { node, again }: N
         (users.length === 0 ? ', nor by any other, as far as is known' : `, but by ${users.join(', ')}`),
     );
   }
+  // What the node still writes counts for nobody as soon as another one has begun a turn (hybrid/states.ts).
+  if (holds && turn !== undefined) await change(session, () => endTurn(session.tree, record.id, turn.turn));
   const revoked =
     holds && image !== undefined
       ? { node: holder.node, epoch: image.epoch, at: new Date().toISOString(), takeover: true }
