@@ -1,5 +1,6 @@
-// Bundles Kayal: dist/kayal.js is the program, dist/io-worker.js the code of the threads that make system calls on pools.
-import { chmodSync } from 'node:fs';
+// Bundles Kayal: dist/kayal.js is the program, dist/io-worker.js the code of the threads that make system calls on pools,
+// dist/plugin/kubectl-kayal the plugin for kubectl, one file that is copied to where kubectl finds it.
+import { chmodSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
 await build({
@@ -25,3 +26,17 @@ await build({
   },
 });
 chmodSync('dist/kayal.js', 0o755);
+
+await build({
+  entryPoints: ['src/plugin/main.ts'],
+  outfile: 'dist/plugin/kubectl-kayal',
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  // A file without an extension is CommonJS wherever it is copied to; here its directory has to say so.
+  format: 'cjs',
+  logLevel: 'warning',
+  banner: { js: '#!/usr/bin/env node' },
+});
+writeFileSync('dist/plugin/package.json', '{ "type": "commonjs" }\n');
+chmodSync('dist/plugin/kubectl-kayal', 0o755);

@@ -3,6 +3,8 @@ import { checkConfigFile, type Outcome } from './cli/config-check.js';
 import { doctor } from './cli/doctor.js';
 import { parseCommandLine, type Command } from './cli/flags.js';
 import { forgetPool, takeOverPool } from './cli/pool-commands.js';
+import { runBrick } from './cli/run-brick.js';
+import { runOperator } from './cli/run-operator.js';
 import { runRole } from './cli/run-role.js';
 import { UsageError } from './cli/usage-error.js';
 import { abandonVolume } from './cli/volume-abandon.js';
@@ -40,6 +42,12 @@ async function run(command: Command): Promise<number> {
       return tell(await takeOverPool(command.settings, command.pool));
     case 'poolForget':
       return tell(await forgetPool(command.settings, command.pool));
+    case 'brick':
+      await runBrick(command.settings);
+      return exitNow(0);
+    case 'operator':
+      await runOperator(command.settings);
+      return exitNow(0);
     case 'all':
     case 'controller':
     case 'node':

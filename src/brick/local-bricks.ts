@@ -62,7 +62,7 @@ export class LocalBricks {
   async apply(config: Config, keep: ReadonlySet<string>): Promise<void> {
     const wanted = new Map(
       config.pools
-        .filter((pool): pool is ManagedPoolConfig => pool.type === 'managed')
+        .filter((pool): pool is ManagedPoolConfig => pool.type === 'managed' && pool.remote === undefined)
         .map((pool) => [pool.name, pool]),
     );
     const obsolete = [...this.#running].filter(

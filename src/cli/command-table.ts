@@ -13,6 +13,7 @@ export interface CommandSpec {
 
 const ROLE_FLAGS = [
   'config',
+  'pools-dir',
   'endpoint',
   'node-id',
   'state-dir',
@@ -24,7 +25,7 @@ const ROLE_FLAGS = [
   'max-volumes-per-node',
 ] as const satisfies readonly FlagName[];
 
-const POOL_FLAGS = ['config', 'node-id', 'state-dir', 'log-level'] as const satisfies readonly FlagName[];
+const POOL_FLAGS = ['config', 'pools-dir', 'node-id', 'state-dir', 'log-level'] as const satisfies readonly FlagName[];
 
 const NODE_FLAGS = [
   ...ROLE_FLAGS,
@@ -56,6 +57,28 @@ export const COMMANDS = {
     'CSI Identity and Node: mounts pools and publishes volumes on this machine',
     'One runs on every node. Ends on SIGTERM or SIGINT; published volumes stay mounted.',
   ),
+  brick: {
+    words: ['brick'],
+    flags: ['pool-file', 'brick', 'device', 'state-dir', 'metrics-address', 'log-level'],
+    summary: 'runs one brick of a managed pool whose bricks are on several machines',
+    details:
+      'Formats a blank device and nothing else. Ends on SIGTERM or SIGINT, and the brick with it (docs/pools.md).',
+  },
+  operator: {
+    words: ['operator'],
+    flags: [
+      'namespace',
+      'pools-secret',
+      'image',
+      'image-pull-secrets',
+      'priority-class',
+      'kubeconfig',
+      'metrics-address',
+      'log-level',
+    ],
+    summary: 'makes pools of StoragePool objects: their bricks, configuration and StorageClasses',
+    details: 'One is active at a time. Ends on SIGTERM or SIGINT; pools go on without it (docs/pools.md).',
+  },
   configCheck: {
     words: ['config', 'check'],
     operand: 'FILE',

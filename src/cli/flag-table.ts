@@ -60,6 +60,18 @@ function parseYesNo(text: string): boolean {
   return text === 'yes';
 }
 
+function parseLabel(text: string): string {
+  if (!/^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/.test(text)) {
+    throw new Error('must be a name of at most 63 of a-z, 0-9, . and -');
+  }
+  return text;
+}
+
+function parseBrickNumber(text: string): number {
+  if (!/^\d{1,4}$/.test(text)) throw new Error('must be a number from 0');
+  return Number(text);
+}
+
 function parseVolumeCount(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error('must be a number from 1 to 999999999');
   return Number(text);
@@ -112,6 +124,12 @@ export const DEFAULTS = {
 /** Every flag of every command. */
 export const FLAGS = {
   config: flag('FILE', DEFAULTS.config, 'the configuration file (docs/configuration.md)', (path) => resolve(path)),
+  'pools-dir': flag(
+    'DIR',
+    'there are none',
+    'files DIR/NAME.yaml with a pool each, beside those of the configuration file (docs/configuration.md)',
+    (path) => resolve(path),
+  ),
   endpoint: flag('unix:///PATH', defaultEndpoint('<kubelet-dir>'), 'the socket to serve CSI on', parseEndpoint),
   'node-id': flag('NAME', `the host's name (${hostname()})`, "this node's name, as Kubernetes knows it", parseNodeId),
   'state-dir': flag(
@@ -169,6 +187,31 @@ export const FLAGS = {
     parseAddress,
   ),
   'log-level': flag('LEVEL', DEFAULTS.logLevel, `how much is logged: ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS)),
+  'pool-file': flag(
+    'FILE',
+    'has to be given',
+    'the pool, as an entry of the configuration file has it; beside it, the file "make" lists bricks that are new',
+    (path) => resolve(path),
+  ),
+  brick: flag('N', 'has to be given', 'the number of the brick in its pool, from 0', parseBrickNumber),
+  device: flag(
+    'DEVICE',
+    "the directory of the brick's path is there",
+    'the block device that the brick is on',
+    (path) => resolve(path),
+  ),
+  namespace: flag('NAMESPACE', 'has to be given', 'where the bricks of pools run', parseLabel),
+  'pools-secret': flag(
+    'NAME',
+    'has to be given',
+    'the Secret with the pools that controller and nodes have mounted (--pools-dir)',
+    parseLabel,
+  ),
+  image: flag('IMAGE', 'has to be given', 'the container image of bricks', (name) => name),
+  'image-pull-secrets': flag('NAMES', 'none', 'Secrets for that image, separated by commas', (names) =>
+    names.split(','),
+  ),
+  'priority-class': flag('NAME', 'none', "the priority class of bricks' pods", parseLabel),
   'socket-group': flag('GID', 'root only', 'let this group use the socket (mode 0660)', parseGroup),
   pool: flag('NAME', 'every pool', 'look at this pool only', (name) => name),
   output: { ...flag('FORMAT', 'table', 'table or json', oneOf(['table', 'json'])), short: 'o' },

@@ -82,6 +82,8 @@ describe('other commands', () => {
     ['config check /c.yaml', { kind: 'configCheck', file: '/c.yaml' }],
     ['doctor --pool fast', { kind: 'doctor', pool: 'fast' }],
     ['doctor', { kind: 'doctor' }],
+    ['brick --pool-file /p/pool.yaml --brick 2', { kind: 'brick' }],
+    ['operator --namespace n --pools-secret s --image i', { kind: 'operator' }],
     ['pool takeover fast --config /c.yaml', { kind: 'poolTakeover', pool: 'fast', settings: { config: '/c.yaml' } }],
     ['--version', { kind: 'print', text: `kayal ${packageJson.version}\n` }],
   ])('kayal %s', (line, expected) => {
@@ -118,11 +120,15 @@ describe('help', () => {
 describe('what is not understood', () => {
   it.each([
     ['', 'kayal: a command is missing\nSee "kayal --help".'],
-    ['al', 'kayal: al: is not a command; there is all, controller, node, config check, doctor, pool takeover'],
+    ['al', 'kayal: al: is not a command; there is all, controller, node, brick, operator, config check, doctor, '],
+    ['brick --brick 0', 'kayal: --pool-file is missing\nSee "kayal brick --help".'],
+    ['brick --pool-file /p', 'kayal: --brick is missing'],
+    ['brick --pool-file /p --brick one', 'kayal: --brick: must be a number from 0 (is "one")'],
+    ['operator --image i', 'kayal: --namespace is missing\nkayal: --pools-secret is missing'],
     ['config', 'kayal: config: is not a command; there is config check\n'],
     ['pool delete x', 'kayal: pool delete: is not a command; there is pool takeover'],
     ['--config x', 'kayal: --config: is not a flag of kayal itself\n'],
-    ['all --colour=red', 'kayal: --colour: is not a flag of kayal all; there is --config, --endpoint,'],
+    ['all --colour=red', 'kayal: --colour: is not a flag of kayal all; there is --config, --pools-dir, --endpoint,'],
     ['all -x', 'kayal: -x: is not a flag of kayal all'],
     ['all --pool fast', 'kayal: --pool: is not a flag of kayal all'],
     ['all --config', 'kayal: --config: needs a value (FILE)\n'],

@@ -14,6 +14,7 @@ import {
   type FlagValues,
   type LogLevel,
 } from './flag-table.js';
+import type { ObjectSettings } from '../operator/objects.js';
 import { commandHelp, overview } from './help.js';
 import { UsageError } from './usage-error.js';
 
@@ -21,6 +22,8 @@ import { UsageError } from './usage-error.js';
 export interface Settings {
   /** Absolute paths. */
   readonly config: string;
+  /** Where pools have files of their own; absent: nowhere. */
+  readonly poolsDir?: string | undefined;
   readonly stateDir: string;
   readonly kubeletDir: string;
   /** `unix:///absolute/path`, or an absolute path. */
@@ -47,6 +50,18 @@ export interface Settings {
   readonly socketGroup?: number | undefined;
 }
 
+/** How `kayal brick` runs. */
+export interface BrickSettings extends Pick<Settings, 'stateDir' | 'metricsAddress' | 'logLevel'> {
+  /** Absolute paths. */
+  readonly poolFile: string;
+  readonly device?: string | undefined;
+  readonly brick: number;
+}
+
+/** How `kayal operator` runs. */
+export interface OperatorSettings
+  extends Pick<Settings, 'kubeconfig' | 'metricsAddress' | 'logLevel'>, Omit<ObjectSettings, 'logLevel'> {}
+
 /** Which volumes `kayal volumes` shows: those that are all of what is set. */
 export interface VolumeFilter {
   readonly pool?: string | undefined;
@@ -63,6 +78,8 @@ export interface VolumeFilter {
 export type Command =
   | { readonly kind: 'print'; readonly text: string }
   | { readonly kind: 'all' | 'controller' | 'node'; readonly settings: Settings }
+  | { readonly kind: 'brick'; readonly settings: BrickSettings }
+  | { readonly kind: 'operator'; readonly settings: OperatorSettings }
   | { readonly kind: 'configCheck'; readonly file: string }
   | {
       readonly kind: 'doctor';
@@ -177,6 +194,7 @@ function toSettings(values: FlagValues): Settings {
   const kubeletDir = values['kubelet-dir'] ?? DEFAULTS.kubeletDir;
   return {
     config: values.config ?? DEFAULTS.config,
+    poolsDir: values['pools-dir'],
     stateDir: values['state-dir'] ?? DEFAULTS.stateDir,
     kubeletDir,
     endpoint: values.endpoint ?? defaultEndpoint(kubeletDir),
@@ -193,6 +211,39 @@ function toSettings(values: FlagValues): Settings {
     socketGroup: values['socket-group'],
   };
 }
+
+function toBrickSettings(values: FlagValues): BrickSettings {
+  const { stateDir, metricsAddress, logLevel } = toSettings(values);
+  const { 'pool-file': poolFile = '', brick = 0, device } = values;
+  return { stateDir, metricsAddress, logLevel, poolFile, brick, device };
+}
+
+function toOperatorSettings(values: FlagValues): OperatorSettings {
+  const { kubeconfig, metricsAddress, logLevel } = toSettings(values);
+  const {
+    namespace = '',
+    image = '',
+    'pools-secret': poolsSecret = '',
+    'image-pull-secrets': pullSecrets = [],
+  } = values;
+  return {
+    kubeconfig,
+    metricsAddress,
+    logLevel,
+    namespace,
+    poolsSecret,
+    image,
+    imagePullSecrets: pullSecrets,
+    priorityClassName: values['priority-class'],
+  };
+}
+
+/** Flags without which a command makes no sense. */
+const NEEDED: Partial<Record<CommandName, readonly FlagName[]>> = {
+  volumeRelease: ['node'],
+  brick: ['pool-file', 'brick'],
+  operator: ['namespace', 'pools-secret', 'image'],
+};
 
 /** Says nothing after other problems: what follows a flag that is not known may have been its value. */
 function checkOperands(spec: CommandSpec, operands: readonly string[], problems: string[]): string {
@@ -218,6 +269,10 @@ function toCommand(kind: CommandName, operand: string, values: FlagValues): Comm
   switch (kind) {
     case 'configCheck':
       return { kind, file: operand };
+    case 'brick':
+      return { kind, settings: toBrickSettings(values) };
+    case 'operator':
+      return { kind, settings: toOperatorSettings(values) };
     case 'poolTakeover':
     case 'poolForget':
       return { kind, settings: toSettings(values), pool: operand };
@@ -258,8 +313,8 @@ export function parseCommandLine(args: readonly string[], env: Environment): Com
   const problems = [...given.problems];
   const values = readFlags(spec, given, env, problems);
   const operand = checkOperands(spec, given.operands, problems);
-  const lacksNode = kind === 'volumeRelease' && values.node === undefined;
-  if (lacksNode && problems.length === 0) problems.push('--node is missing');
+  const missing = (NEEDED[kind] ?? []).filter((name) => values[name] === undefined);
+  if (problems.length === 0) problems.push(...missing.map((name) => `--${name} is missing`));
   if (problems.length > 0) throw new UsageError(problems, `kayal ${spec.words.join(' ')} --help`);
   return toCommand(kind, operand, values);
 }

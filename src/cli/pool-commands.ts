@@ -34,7 +34,7 @@ export async function takeOverPool(settings: Settings, name: string): Promise<Ou
 
 /** `kayal pool forget POOL`: this controller's memory of which pool was there, so that another one may take its place. */
 export async function forgetPool(settings: Settings, name: string): Promise<Outcome> {
-  await loadConfig(settings.config);
+  await loadConfig(settings.config, settings.poolsDir);
   await new KnownPools(join(settings.stateDir, 'pools')).forget(name);
   return { exitCode: 0, text: `what was known of pool ${name} is forgotten; the next start takes what is there\n` };
 }

@@ -1,11 +1,14 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { failedPrecondition, isErrno, messageOf } from '../base/errors.js';
-import { VERSION } from '../base/version.js';
+import { DRIVER_NAME, VERSION } from '../base/version.js';
+import { remoteQuota, remoteVolfilesOf } from '../gluster/remote-pool.js';
 import { createIdentityService } from '../identity/identity.js';
 import { machine } from '../linux/machine.js';
 import { registerWithKubelet } from '../node/registration.js';
 import { watchConfig } from '../pools/config-file.js';
+import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import type { Config } from '../pools/types.js';
+import type { MechanismName } from '../quota/mechanism.js';
 import { createHooks } from '../rpc/hooks.js';
 import { serveHttp } from '../rpc/http.js';
 import { serviceDefinition } from '../rpc/schema.js';
@@ -15,17 +18,18 @@ import { createBrickPart } from './brick-part.js';
 import { createControllerPart } from './controller-part.js';
 import { defaultEndpoint } from './flag-table.js';
 import type { Settings } from './flags.js';
+import { nextSignal } from './next-signal.js';
 import { createNodeLookup } from './node-lookup.js';
 import { createNodePart } from './node-part.js';
 import type { Part } from './part.js';
-import { createRuntime, type Runtime } from './runtime.js';
+import { createRuntime, statePath, type Runtime } from './runtime.js';
 
 /** Calls in flight get this long to end after SIGTERM, in ms. */
 const GRACE_MS = 25_000;
 
 export type Role = 'all' | 'controller' | 'node';
 
-/** Bricks of managed pools run in `kayal all`, on one machine with their controller and node. */
+/** Bricks of managed pools run in `kayal all`, on one machine with their controller and node, unless they are remote. */
 function elsewhere(pool: string): Promise<never> {
   return Promise.reject(
     failedPrecondition(
@@ -35,6 +39,24 @@ function elsewhere(pool: string): Promise<never> {
   );
 }
 
+type Volfiles = (pool: string) => Promise<PoolVolfiles>;
+
+/** Volfiles of pools with remote bricks are written below `directory`; `local` has the others. */
+function volfilesIn(runtime: Runtime, directory: string, local: Volfiles): Volfiles {
+  return async (pool) => (await remoteVolfilesOf(runtime.config.pools, pool, directory)) ?? local(pool);
+}
+
+/** What remote bricks are made for goes without saying. */
+function remoteGraphOf(runtime: Runtime, name: string): MechanismName | undefined {
+  const pool = runtime.config.pools.find((one) => one.name === name);
+  return pool?.type === 'managed' && pool.remote !== undefined ? remoteQuota(pool) : undefined;
+}
+
+/** Of the node role: with kubelet's own directories, which the mounter sees, too. */
+function nodeVolfiles({ settings }: Runtime): string {
+  return join(settings.kubeletDir, 'plugins', DRIVER_NAME, 'volfiles');
+}
+
 /** What only the bricks can say. */
 function unknown(): Promise<undefined> {
   return Promise.resolve(undefined);
@@ -42,25 +64,27 @@ function unknown(): Promise<undefined> {
 
 /** The parts of a role, in the order in which they start; they stop in the opposite one. */
 function createParts(role: Role, runtime: Runtime): Part[] {
+  const ofController = (local: Volfiles): Volfiles => volfilesIn(runtime, statePath(runtime, 'managed'), local);
+  const ofNode = (local: Volfiles): Volfiles => volfilesIn(runtime, nodeVolfiles(runtime), local);
   if (role === 'controller') {
     return [
       createControllerPart(runtime, {
-        managed: elsewhere,
+        managed: ofController(elsewhere),
         bricksOf: elsewhere,
-        graphOf: () => undefined,
+        graphOf: (pool) => remoteGraphOf(runtime, pool),
         isPublished: () => Promise.resolve(false),
         hasNode: createNodeLookup(process.env),
         pendingHeals: unknown,
       }),
     ];
   }
-  if (role === 'node') return [createNodePart(runtime, { managed: elsewhere, pendingHeals: unknown })];
+  if (role === 'node') return [createNodePart(runtime, { managed: ofNode(elsewhere), pendingHeals: unknown })];
   const bricks = createBrickPart(runtime);
-  const node = createNodePart(runtime, { managed: bricks.managed, pendingHeals: bricks.pendingHeals });
+  const node = createNodePart(runtime, { managed: ofNode(bricks.managed), pendingHeals: bricks.pendingHeals });
   const controller = createControllerPart(runtime, {
-    managed: bricks.managed,
+    managed: ofController(bricks.managed),
     bricksOf: async (pool) => (await bricks.managed(pool)).brickPlaces(),
-    graphOf: bricks.graphOf,
+    graphOf: (pool) => remoteGraphOf(runtime, pool) ?? bricks.graphOf(pool),
     isPublished: node.isPublished,
     hasNode: (name) => Promise.resolve(name === runtime.settings.nodeId),
     pendingHeals: bricks.pendingHeals,
@@ -89,12 +113,6 @@ async function makeDefaultDirectory({ endpoint, kubeletDir }: Settings): Promise
     // Without kubelet's `plugins` there is no kubelet: serve() says what is missing.
     if (!isErrno(error, 'EEXIST', 'ENOENT')) throw error;
   }
-}
-
-function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
-  });
 }
 
 /**
@@ -147,7 +165,7 @@ export async function runRole(role: Role, settings: Settings): Promise<void> {
       apply(config);
     },
     (error) => log.error({ error: error.message }, 'the changed configuration is not valid, the former one stays'),
-    { current: runtime.config },
+    { current: runtime.config, poolsDirectory: settings.poolsDir },
   );
   log.info({ endpoint: server.path, metrics: http?.address }, 'serving');
 

@@ -24,7 +24,7 @@ export interface Runtime {
 
 /** @throws ConfigError */
 export async function createRuntime(settings: Settings, logTo?: 'stdout' | 'stderr'): Promise<Runtime> {
-  const config = await loadConfig(settings.config);
+  const config = await loadConfig(settings.config, settings.poolsDir);
   const log = await createLogger(settings.logLevel, logTo);
   const registry = createRegistry();
   await machine.mkdir(settings.stateDir, { recursive: true, mode: 0o700 });

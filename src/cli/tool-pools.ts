@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { failedPrecondition, invalidArgument, isErrno, messageOf } from '../base/errors.js';
 import type { PoolVolfiles } from '../pools/gluster-attachment.js';
 import { poolPaths } from '../gluster/pool-processes.js';
+import { remoteVolfilesOf } from '../gluster/remote-pool.js';
 import { endClientsBelow } from '../gluster/stale-clients.js';
 import { startTimeOf } from '../linux/process-info.js';
 import { Tree } from '../linux/tree.js';
@@ -56,10 +57,12 @@ export async function withToolPools<T>(settings: Settings, work: (tools: ToolPoo
   const runtime = await createRuntime({ ...settings, logLevel }, 'stderr');
   const { io, log, config } = runtime;
   // The bricks are the business of the process that runs them; a client needs no more of them than its volfile.
-  const managed = (name: string): Promise<PoolVolfiles> => {
+  const managed = async (name: string): Promise<PoolVolfiles> => {
+    const remote = await remoteVolfilesOf(config.pools, name, statePath(runtime, 'managed'));
+    if (remote !== undefined) return remote;
     const pool = config.pools.find((candidate) => candidate.name === name);
     const paths = poolPaths(statePath(runtime, 'managed', name));
-    return Promise.resolve({ ...paths, talksTls: pool?.type === 'managed' && pool.tls !== undefined });
+    return { ...paths, talksTls: pool?.type === 'managed' && pool.tls !== undefined };
   };
   const own = `${process.pid}`;
   const mounts = (control: boolean): PoolMounts =>

@@ -90,14 +90,14 @@ export async function readRows(tree: Tree, pool: PoolConfig, { log }: Runtime): 
         deletedAt: record.deletedAt ?? null,
         // An older note is of a volume that once had the same id.
         lastUsedAt: usedAt !== undefined && usedAt >= record.createdAt ? usedAt : null,
-        ...(record.type === 'hybrid' ? { syncedTo: await limiter.run(() => syncedTo(tree, record)) } : {}),
+        ...(record.type === 'hybrid' ? { syncedTo: await limiter.run(() => readSyncedTo(tree, record)) } : {}),
       };
     }),
   );
   return [...volumes, ...[...snapshots.records()].map((record) => snapshotRow(record, pool.name))];
 }
 
-async function syncedTo(tree: Tree, { path }: VolumeRecord): Promise<string | null> {
+async function readSyncedTo(tree: Tree, { path }: VolumeRecord): Promise<string | null> {
   try {
     return (await currentState(tree, path))?.header.reaches ?? null;
   } catch {

@@ -88,8 +88,9 @@ export class ControlledPools {
   #make(config: PoolConfig, installation: string): void {
     const { mounts, io, log, bricksOf, mechanismFor, node, self, known } = this.#options;
     const poolLog = log.child({ pool: config.name });
+    // What is done brick by brick needs their directories.
     const bricks =
-      config.type === 'managed' && bricksOf !== undefined
+      config.type === 'managed' && config.remote === undefined && bricksOf !== undefined
         ? { pool: config.name, io, log: poolLog, places: () => bricksOf(config.name) }
         : undefined;
     const canShare = config.type === 'managed' && holdsAllOnEachBrick(shapeOf(config), config.bricks.length);

@@ -30,7 +30,13 @@ function isLabelled(finding: BrickFinding): finding is Labelled {
 }
 
 /** What is wrong with a brick that says about itself that it is another one; undefined: nothing. */
-function contradiction(label: BrickLabel, index: number, input: BrickPlanInput): string | undefined {
+export function contradiction(
+  label: BrickLabel,
+  index: number,
+  input: Pick<BrickPlanInput, 'pool' | 'quota' | 'shape' | 'bricks'> & {
+    readonly identity: Pick<PoolIdentity, 'volumeId'> | undefined;
+  },
+): string | undefined {
   const { pool, quota, shape, bricks, identity } = input;
   if (label.pool !== pool) return `is a brick of pool ${label.pool}: take it out of pool ${pool}`;
   if (label.count !== bricks.length) {

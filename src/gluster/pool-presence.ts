@@ -18,10 +18,12 @@ export async function isPoolRunning(directory: string): Promise<boolean> {
 
 /**
  * Refuses to start a brick twice: two processes on one directory would damage it.
+ * @param only the only brick of the pool that is run here; absent: all are
  * @throws KayalError FAILED_PRECONDITION when a process that is not ours serves one of the bricks
  */
-export async function refuseForeignBrickProcesses(layout: PoolLayout, directory: string): Promise<void> {
-  const paths = new Set(numberedBricks(layout).map(({ brick }) => brick.path));
+export async function refuseForeignBrickProcesses(layout: PoolLayout, directory: string, only?: number): Promise<void> {
+  const own = numberedBricks(layout).filter(({ index }) => only === undefined || index === only);
+  const paths = new Set(own.map(({ brick }) => brick.path));
   for (const { pid, argv } of await listGlusterProcesses()) {
     const option = argv.indexOf('--brick-name');
     const path = option < 0 ? undefined : argv[option + 1];

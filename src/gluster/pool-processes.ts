@@ -27,6 +27,8 @@ export interface PoolProcessesOptions {
   readonly log: Logger;
   /** Called whenever the process of a brick starts. */
   readonly onBrickStart: (index: number) => void;
+  /** The only brick of the pool that is run here; absent: all are. */
+  readonly only?: number | undefined;
 }
 
 /** The processes that make a managed pool; quotad and self-heal daemon only where the pool needs them. */
@@ -134,8 +136,9 @@ async function checkBrick(
 }
 
 function brickSpecs(options: PoolProcessesOptions): ProcessSpec[] {
-  const { layout, directory } = options;
-  return numberedBricks(layout).map(({ index, brick }) => ({
+  const { layout, directory, only } = options;
+  const own = numberedBricks(layout).filter(({ index }) => only === undefined || index === only);
+  return own.map(({ index, brick }) => ({
     name: `brick ${brick.path}`,
     file: `brick-${index}`,
     connections: 'server',

@@ -8,12 +8,13 @@ import type { MechanismName } from '../quota/mechanism.js';
 import { inspectBrick, labelBrick } from './brick-label.js';
 import { planBricks } from './brick-plan.js';
 import type { BrickPlan } from './brick-plan.js';
+import { managedLayout } from './managed-layout.js';
 import { readIdentity, writeIdentity } from './pool-identity.js';
 import type { PoolIdentity, PoolIdentityBrick } from './pool-identity.js';
 import { isPoolRunning } from './pool-presence.js';
 import { chooseBrickPort, isPortFree } from './ports.js';
 import type { CertificateFacts } from './tls-files.js';
-import { describeShape, groupsOf, isArbiterBrick, shapeOf } from './volfile/group-shape.js';
+import { describeShape, isArbiterBrick, shapeOf } from './volfile/group-shape.js';
 import type { PoolLayout } from './volfile/layout.js';
 
 /** The only address that bricks of a managed pool listen on. */
@@ -117,35 +118,15 @@ async function makeMissingBricks(options: PoolSetupOptions, plan: BrickPlan, vol
   }
 }
 
-function layoutOf(
-  { config, quota, certificate }: PoolSetupOptions,
-  { volumeId, credentials, bricks }: PoolIdentity,
-): PoolLayout {
-  const shape = shapeOf(config);
-  const located = bricks.map(({ port, sharedBy: shared }, index) => ({
+function layoutOf({ config, quota, certificate }: PoolSetupOptions, identity: PoolIdentity): PoolLayout {
+  const { volumeId, credentials } = identity;
+  const bricks = identity.bricks.map(({ port, sharedBy: shared }, index) => ({
     host: LOOPBACK,
     port,
     path: config.bricks[index] ?? '',
     sharedBy: shared,
   }));
-  return {
-    pool: config.name,
-    volumeId,
-    groups: groupsOf(shape, located).map((group) => ({
-      kind: shape.kind,
-      ...(shape.kind === 'disperse' ? { redundancy: shape.redundancy } : {}),
-      bricks: group,
-    })),
-    credentials,
-    quota: quota === 'project' ? 'none' : quota,
-    quotaTimeouts: config.quotaProfile === 'large-volumes' ? { soft: 1, hard: 0 } : { soft: 0, hard: 0 },
-    writeBehind: config.clientCache && !(quota === 'gluster' && config.quotaStrict),
-    metadataCache: config.clientCache,
-    bindAddress: LOOPBACK,
-    ...(config.tls === undefined || certificate === undefined
-      ? {}
-      : { tls: { ...config.tls, commonName: certificate.commonName } }),
-  };
+  return managedLayout({ config, quota, volumeId, credentials, bricks, bindAddress: LOOPBACK, certificate });
 }
 
 /**

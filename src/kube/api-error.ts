@@ -19,7 +19,7 @@ function messageIn(body: string): string {
 export interface ApiFailure {
   readonly status: number;
   readonly body: string;
-  readonly verb: 'get' | 'list' | 'create';
+  readonly verb: 'get' | 'list' | 'create' | 'patch' | 'update' | 'delete';
   readonly resource: ApiResource;
   readonly name?: string | undefined;
   readonly server: ApiServer;

@@ -18,19 +18,23 @@ export function createAgent(): Agent {
 export interface HttpQuestion {
   readonly path: string;
   readonly deadlineMs: number;
-  /** JSON text to POST; without it, it is a GET. */
+  /** Default: POST with a body, GET without. */
+  readonly method?: 'DELETE' | 'PATCH' | 'PUT' | undefined;
+  /** JSON text. */
   readonly body?: string | undefined;
+  /** Of the body; default application/json. */
+  readonly contentType?: string | undefined;
 }
 
 /**
- * One GET or POST, its whole answer.
+ * One request, its whole answer.
  * @throws KayalError UNAVAILABLE when there is no answer within `deadlineMs`, FAILED_PRECONDITION for credentials that
  *   cannot be read
  */
 export async function httpRequest(
   server: ApiServer,
   agent: Agent,
-  { path, deadlineMs, body }: HttpQuestion,
+  { path, deadlineMs, body, method, contentType = 'application/json' }: HttpQuestion,
 ): Promise<HttpAnswer> {
   const { ca, cert, key, token } = await server.credentials();
   const signal = AbortSignal.timeout(deadlineMs);
@@ -43,7 +47,7 @@ export async function httpRequest(
     const sent = request(
       url,
       {
-        method: body === undefined ? 'GET' : 'POST',
+        method: method ?? (body === undefined ? 'GET' : 'POST'),
         agent,
         signal,
         ca,
@@ -54,7 +58,8 @@ export async function httpRequest(
         headers: {
           accept: 'application/json',
           'user-agent': 'kayal',
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          // Node.js tells no length of the body of a DELETE by itself.
+          ...(body === undefined ? {} : { 'content-type': contentType, 'content-length': Buffer.byteLength(body) }),
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         },
       },

@@ -14,9 +14,10 @@ function claim(key: string, path: unknown, node?: unknown): readonly Claim[] {
 }
 
 function claimsOf(pool: RawPool, index: number): readonly Claim[] {
-  const { type, bricks, path, node } = pool;
+  const { type, bricks, path, node, remote } = pool;
   if (type === 'directory') return claim(`pools[${index}].path`, path, node);
-  if (type !== 'managed' || !Array.isArray(bricks)) return [];
+  // Remote bricks lie on machines of their own.
+  if (type !== 'managed' || remote !== undefined || !Array.isArray(bricks)) return [];
   return bricks.flatMap((brick: unknown, number) => claim(`pools[${index}].bricks[${number}]`, brick));
 }
 

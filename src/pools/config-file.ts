@@ -1,32 +1,26 @@
-import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import { ConfigError, parseConfig } from './config.js';
+import { readConfigTexts, type ConfigPlaces, type ConfigTexts } from './config-texts.js';
 import { DirectoryWatch } from './directory-watch.js';
 import type { Config } from './types.js';
 
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError(file, [`cannot be read: ${messageOf(error)}`], { cause: error });
-  }
-}
-
 /**
- * Reads and checks the configuration file.
+ * Reads and checks the configuration file, and the pools that have files of their own.
  * @throws ConfigError that lists every problem
  */
-export async function loadConfig(file: string): Promise<Config> {
-  return parseConfig(await readText(file), file);
+export async function loadConfig(file: string, poolsDirectory?: string): Promise<Config> {
+  const { text, pools } = await readConfigTexts({ file, poolsDirectory });
+  return parseConfig(text, file, pools);
 }
 
 function asConfigError(file: string, error: unknown): ConfigError {
   return error instanceof ConfigError ? error : new ConfigError(file, [messageOf(error)], { cause: error });
 }
 
-function tryParse(text: string, file: string): Config | ConfigError {
+function tryParse({ text, pools }: ConfigTexts, file: string): Config | ConfigError {
   try {
-    return parseConfig(text, file);
+    return parseConfig(text, file, pools);
   } catch (error) {
     return asConfigError(file, error);
   }
@@ -41,16 +35,18 @@ export interface ConfigWatchOptions {
   readonly current?: Config | undefined;
   /** How long a file must stay the same before it is used, so that half of one never passes for the whole. */
   readonly settleMs?: number | undefined;
+  /** Where pools have files of their own. */
+  readonly poolsDirectory?: string | undefined;
   /** How often the file is read even if nothing was notified (network file systems notify nothing). */
   readonly pollMs?: number | undefined;
 }
 
 class FileWatch implements ConfigWatch {
-  readonly #file: string;
+  readonly #places: ConfigPlaces;
   readonly #onChange: (config: Config) => void;
   readonly #onError: (error: ConfigError) => void;
   readonly #settleMs: number;
-  readonly #directories: DirectoryWatch;
+  readonly #directories: readonly DirectoryWatch[];
   readonly #poll: NodeJS.Timeout;
   #settling: NodeJS.Timeout | undefined;
   /** The configuration in use, as JSON: a new comment in the file is no new configuration. */
@@ -68,12 +64,14 @@ class FileWatch implements ConfigWatch {
     onError: (error: ConfigError) => void,
     options: ConfigWatchOptions,
   ) {
-    this.#file = file;
+    const { poolsDirectory } = options;
+    this.#places = { file, poolsDirectory };
     this.#onChange = onChange;
     this.#onError = onError;
     this.#settleMs = options.settleMs ?? 200;
     this.#current = options.current === undefined ? undefined : JSON.stringify(options.current);
-    this.#directories = new DirectoryWatch(file, () => this.#settle());
+    const named = poolsDirectory === undefined ? [] : [join(poolsDirectory, 'POOL.yaml')];
+    this.#directories = [file, ...named].map((path) => new DirectoryWatch(path, () => this.#settle()));
     this.#poll = setInterval(() => void this.#read(), options.pollMs ?? 10_000).unref();
     void this.#read();
   }
@@ -82,7 +80,7 @@ class FileWatch implements ConfigWatch {
     this.#closed = true;
     clearInterval(this.#poll);
     clearTimeout(this.#settling);
-    this.#directories.close();
+    for (const directory of this.#directories) directory.close();
   }
 
   /**
@@ -98,16 +96,17 @@ class FileWatch implements ConfigWatch {
   }
 
   async #read(): Promise<void> {
-    await this.#directories.refresh();
-    const text = await readText(this.#file).catch((error: unknown) => asConfigError(this.#file, error));
+    const { file } = this.#places;
+    await Promise.all(this.#directories.map((directory) => directory.refresh()));
+    const texts = await readConfigTexts(this.#places).catch((error: unknown) => asConfigError(file, error));
     if (this.#closed) return;
-    if (text instanceof ConfigError) {
+    if (texts instanceof ConfigError) {
       this.#settled = undefined;
-      this.#report(text);
+      this.#report(texts);
       return;
     }
-    if (!this.#hasSettled(text)) return;
-    const config = tryParse(text, this.#file);
+    if (!this.#hasSettled(JSON.stringify(texts))) return;
+    const config = tryParse(texts, file);
     if (config instanceof ConfigError) this.#report(config);
     else this.#use(config);
   }

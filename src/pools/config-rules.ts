@@ -1,6 +1,7 @@
 import { checkClientOptions } from '../gluster/client-options.js';
 import type { Problem, RawPool } from './config-problem.js';
 import { layoutRule } from './layout-rule.js';
+import { remoteRule } from './remote-rule.js';
 
 type Rule = (pool: RawPool) => readonly Problem[];
 
@@ -61,7 +62,7 @@ const sharedOrOfOneNode: Rule = ({ shared, node }) => {
 };
 
 const RULES: Readonly<Record<string, readonly Rule[]>> = {
-  managed: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, layoutRule, glusterQuotaKeys],
+  managed: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, layoutRule, glusterQuotaKeys, remoteRule],
   gluster: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, knownClientOptions, oneWayToSayManagementTls],
   directory: [staticPoolHasNoQuota, staticPoolHasNoInlineVolumes, sharedOrOfOneNode],
 };

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { parseQuantity } from '../base/quantity.js';
+import { isBrickAddress } from '../gluster/brick-address.js';
 import { isPoolName } from '../volumes/records/handle.js';
 import { isNodeName } from './node-name.js';
 
@@ -111,6 +112,27 @@ const brickCount = v.pipe(
   v.check((count) => Number.isInteger(count) && count >= 1, WHOLE),
 );
 
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const CREDENTIAL = 'must be 1 to 128 of letters, digits and -';
+const credential = text(CREDENTIAL, (given) => /^[A-Za-z0-9-]{1,128}$/.test(given));
+
+const remote = v.optional(
+  v.strictObject(
+    {
+      volumeId: text('must be a UUID in lower case', (given) => UUID.test(given)),
+      credentials: v.strictObject(
+        { username: credential, password: credential },
+        'must be a mapping with the keys username and password',
+      ),
+      addresses: v.array(
+        text('must be HOST:PORT, the host being a name or an IPv4 address', isBrickAddress),
+        'must be a list of HOST:PORT, one for each brick',
+      ),
+    },
+    'must be a mapping with the keys volumeId, credentials and addresses',
+  ),
+);
+
 const managed = v.object({
   ...common,
   type: v.literal('managed'),
@@ -131,6 +153,7 @@ const managed = v.object({
   quotaStrict: v.optional(boolean, false),
   quotaProfile: v.optional(v.picklist(['exact', 'large-volumes'], 'must be exact or large-volumes'), 'exact'),
   tls: managedTls,
+  remote,
 });
 
 const gluster = v.object({

@@ -7,6 +7,13 @@ import { checkPoolRules } from './config-rules.js';
 import { fileSchema, POOL_TYPES, poolSchemas, type ParsedPool, type PoolType } from './config-schema.js';
 import type { Config, PoolConfig } from './types.js';
 
+/** A file that holds one pool, as an entry of the configuration file's `pools` does. */
+export interface PoolText {
+  /** Its path. */
+  readonly file: string;
+  readonly text: string;
+}
+
 /** A configuration file that is not used. The message has one line per problem: file, key and what is allowed. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
@@ -75,12 +82,7 @@ function toPoolConfig(pool: ParsedPool): PoolConfig {
 }
 
 /** @returns the pool; undefined when `report` was told of something */
-function parsePool(
-  raw: unknown,
-  index: number,
-  report: (problems: readonly Problem[]) => void,
-): PoolConfig | undefined {
-  const at = `pools[${index}]`;
+function parsePool(raw: unknown, at: string, report: (problems: readonly Problem[]) => void): PoolConfig | undefined {
   if (!isMapping(raw)) {
     report([{ key: at, message: `must be a mapping with name, type, …${shown(raw)}` }]);
     return undefined;
@@ -88,7 +90,7 @@ function parsePool(
   const { type } = raw;
   if (!isPoolType(type)) {
     const message = `must be one of ${POOL_TYPES.join(', ')}${shown(type)}`;
-    report([{ key: `${at}.type`, message: type === undefined ? `is missing; it ${message}` : message }]);
+    report([{ key: joinKey(at, ['type']), message: type === undefined ? `is missing; it ${message}` : message }]);
     return undefined;
   }
   const schema = poolSchemas[type];
@@ -96,7 +98,7 @@ function parsePool(
   const problems = [
     ...(result.issues === undefined ? [] : describe(result.issues, at, schema.entries)),
     ...unknownKeys(raw, at, schema.entries, `a ${type} pool`),
-    ...checkPoolRules(raw).map(({ key, message }) => ({ key: `${at}.${key}`, message })),
+    ...checkPoolRules(raw).map(({ key, message }) => ({ key: joinKey(at, [key]), message })),
   ];
   report(problems);
   return result.success && problems.length === 0 ? toPoolConfig(result.output) : undefined;
@@ -121,10 +123,10 @@ function parseYaml(text: string, fileName: string): unknown {
 }
 
 /**
- * Reads the text of a configuration file (docs/configuration.md).
+ * Reads the text of a configuration file (docs/configuration.md), and of files with a pool each.
  * @throws ConfigError that lists every problem at once
  */
-export function parseConfig(text: string, fileName: string): Config {
+export function parseConfig(text: string, fileName: string, poolTexts: readonly PoolText[] = []): Config {
   const raw = parseYaml(text, fileName);
   if (!isMapping(raw)) throw new ConfigError(fileName, ['must be a mapping with the keys installation and pools']);
   const problems: Problem[] = [];
@@ -133,8 +135,17 @@ export function parseConfig(text: string, fileName: string): Config {
   if (file.issues !== undefined) report(describe(file.issues, '', fileSchema.entries));
   report(unknownKeys(raw, '', fileSchema.entries, 'the file'));
   const rawPools: readonly unknown[] = Array.isArray(raw['pools']) ? raw['pools'] : [];
-  const pools = rawPools.map((pool, index) => parsePool(pool, index, report));
-  report(findConflicts(rawPools.map((pool) => (isMapping(pool) ? pool : {}))));
+  const own = poolTexts.map(({ text: poolText, file: poolFile }) => ({
+    raw: parseYaml(poolText, poolFile),
+    say: (found: readonly Problem[]): void =>
+      report(found.map(({ key, message }) => ({ key: `in ${poolFile}: ${key === '' ? 'it' : key}`, message }))),
+  }));
+  const pools = [
+    ...rawPools.map((pool, index) => parsePool(pool, `pools[${index}]`, report)),
+    ...own.map(({ raw: pool, say }) => parsePool(pool, '', say)),
+  ];
+  const all = [...rawPools, ...own.map(({ raw: pool }) => pool)];
+  report(findConflicts(all.map((pool) => (isMapping(pool) ? pool : {}))));
   if (!file.success || problems.length > 0) {
     throw new ConfigError(
       fileName,

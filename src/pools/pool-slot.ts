@@ -25,7 +25,7 @@ const CHECK_EVERY_MS = 1_000;
 function placeOf(pool: PoolConfig): string {
   if (pool.type === 'directory') return JSON.stringify([pool.type, pool.path, pool.requireMount, pool.node]);
   if (pool.type === 'gluster') return JSON.stringify([pool.type, pool.volume]);
-  return JSON.stringify([pool.type, pool.bricks]);
+  return JSON.stringify([pool.type, pool.bricks, pool.remote]);
 }
 
 async function isStillMounted({ tree, location }: OpenPool): Promise<boolean> {

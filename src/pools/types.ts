@@ -30,11 +30,22 @@ export interface TlsFiles {
   readonly ca: string;
 }
 
-/** Bricks that Kayal runs on this machine, without glusterd. */
+/** Bricks of a managed pool that `kayal brick` runs elsewhere. */
+export interface RemoteBricks {
+  /** A UUID, which every brick has on it. */
+  readonly volumeId: string;
+  readonly credentials: { readonly username: string; readonly password: string };
+  /** HOST:PORT of each brick, in the order of `bricks`. */
+  readonly addresses: readonly string[];
+}
+
+/** Bricks that Kayal runs, without glusterd: on this machine, or `remote`. */
 export interface ManagedPoolConfig extends PoolCommon, GroupWish {
   readonly type: 'managed';
-  /** Absolute paths, group by group, in an order that never changes. */
+  /** Absolute paths, group by group, in an order that never changes; where each brick runs, they are its own. */
   readonly bricks: readonly string[];
+  /** Absent: the bricks are on this machine. */
+  readonly remote?: RemoteBricks | undefined;
   /** `false`: clients keep neither writes nor what is known of files, as databases need it. */
   readonly clientCache: boolean;
   /** `gluster` quota without write-behind in the client graph: more exact, slower (docs/quota.md). */

@@ -50,7 +50,7 @@ export function workloadsOf(objects: readonly KubernetesObject[]): readonly Work
     .map((object) => v.parse(workloadSchema, object));
 }
 
-export type Component = 'controller' | 'node' | 'mounter';
+export type Component = 'controller' | 'node' | 'mounter' | 'operator';
 
 /** As its label says. */
 export function componentOf({ spec }: Workload): string | undefined {

@@ -22,6 +22,6 @@ export async function hybridDirectory(base: string, name: string, sizeMiB = 2_04
     env: { KAYAL_HYBRID_DIR: disk.path },
     forget: (handle) => rm(join(disk.path, handle), { recursive: true, force: true }),
     aside: () => readdir(join(disk.path, '.aside')).catch(() => []),
-    remove: disk.remove,
+    remove: () => disk.remove(),
   };
 }

@@ -44,9 +44,34 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ .Values.serviceAccounts.node.name | default (printf "%s-node" (include "kayal.fullname" .)) }}
 {{- end }}
 
+{{- define "kayal.operatorAccount" -}}
+{{ .Values.serviceAccounts.operator.name | default (printf "%s-operator" (include "kayal.fullname" .)) }}
+{{- end }}
+
+{{/* The Secret with the pools of StoragePool objects; the operator makes it. */}}
+{{- define "kayal.poolsSecret" -}}
+{{ include "kayal.fullname" . }}-pools
+{{- end }}
+
+{{- define "kayal.poolsMount" -}}
+{{- if .Values.operator.enabled }}
+- { name: pools, mountPath: /etc/kayal-pools, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{- define "kayal.poolsVolume" -}}
+{{- if .Values.operator.enabled }}
+- name: pools
+  # There is none until the first pool is there. 0400
+  secret: { secretName: {{ include "kayal.poolsSecret" . }}, optional: true, defaultMode: 256 }
+{{- end }}
+{{- end }}
+
 {{/* "true" when a pool is mounted by a GlusterFS client. */}}
 {{- define "kayal.hasFuse" -}}
+{{- if .Values.operator.enabled }}true{{ else -}}
 {{- range .Values.pools }}{{ if eq .type "gluster" }}true{{ break }}{{ end }}{{ end -}}
+{{- end -}}
 {{- end }}
 
 {{/* "true" when GlusterFS clients have a container of their own. */}}
