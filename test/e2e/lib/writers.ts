@@ -32,6 +32,12 @@ export function writer(node: string): Manifest {
 export async function startWriters(kubectl: Kubectl, nodes: readonly string[]): Promise<void> {
   await kubectl.apply(claim({ name: 'data' }), ...nodes.map((node) => writer(node)));
   for (const node of nodes) await kubectl.wait(`pod/on-${node}`, 'condition=Ready');
+  // A pause is measured from a write that was before it.
+  for (const node of nodes) await waitFor(`the first write on ${node}`, () => hasWritten(kubectl, node));
+}
+
+async function hasWritten(kubectl: Kubectl, node: string): Promise<true | undefined> {
+  return (await written(kubectl, node)) > 0 ? true : undefined;
 }
 
 async function written(kubectl: Kubectl, node: string): Promise<number> {
