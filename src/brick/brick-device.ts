@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { failedPrecondition, isErrno, messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
-import { inspectDevice, wipeSignatures, type BlockDevice } from '../linux/block-device.js';
+import { blankStart, inspectDevice, type BlockDevice } from '../linux/block-device.js';
 import type { IoWorkers } from '../linux/io-workers.js';
 import { makeFilesystem } from '../linux/make-filesystem.js';
 import { prepareTargetDirectory } from '../linux/mount.js';
@@ -69,7 +69,7 @@ async function format(options: BrickDeviceOptions, { dev, bytes }: BlockDevice):
 
 async function formatAgain(options: BrickDeviceOptions, found: BlockDevice): Promise<void> {
   options.log.warn({ device: options.device }, 'its formatting was cut short: it begins again');
-  await wipeSignatures(options.device);
+  await blankStart(options.device);
   await format(options, found);
 }
 
@@ -99,7 +99,7 @@ export async function mountBrickDevice(options: BrickDeviceOptions): Promise<voi
       `${device} is blank, but the brick that was made on it is not new: is this the right disk? Nothing is made in its place`,
     );
   }
-  // mkfs begins with zeros at the start.
+  // mkfs begins with zeros there, and so do we.
   if (isOurs && content.startsBlank) return formatAgain(options, found);
   throw failedPrecondition(
     `${device} holds ${content.what}, and nothing is formatted that holds anything: give the pool another device, or, if ` +

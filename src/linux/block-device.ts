@@ -86,11 +86,13 @@ async function contentsOf(device: string, bytes: number): Promise<DeviceContent>
 }
 
 /**
- * Takes the signatures off a device that was being formatted when mkfs was killed, so that it can be formatted again.
- * @throws Error of wipefs(8), which leaves a device alone that is in use
+ * Makes the beginning of a device zeros, in one step: of one that was being formatted when mkfs was killed, so that it can be
+ * formatted again. Whoever calls this knows that nobody else's data is there.
+ * @throws Error of blkdiscard(8)
  */
-export async function wipeSignatures(device: string): Promise<void> {
-  await machine.execFile('wipefs', ['--all', '--', device], { timeout: BLKID_TIMEOUT_MS });
+export async function blankStart(device: string): Promise<void> {
+  const args = ['--force', '--zeroout', '--offset', '0', '--length', String(EDGE_BYTES), '--', device];
+  await machine.execFile('blkdiscard', args, { timeout: BLKID_TIMEOUT_MS });
 }
 
 /**

@@ -21,6 +21,7 @@ const JOBS: readonly string[] = [
   'purge of what was kept',
   'takeover of an image',
   'preparation of a managed pool',
+  'start of a brick',
   'start: lease, recovery, purge',
   'stop and start',
   'healing, in one step',
