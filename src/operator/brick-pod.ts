@@ -111,6 +111,8 @@ export function brickPod({ pool, managed, index, settings }: BrickPodOptions): o
           failureThreshold: 5,
         },
         readinessProbe: { httpGet: { path: '/readyz', port: 'metrics' }, periodSeconds: 5, timeoutSeconds: 5 },
+        // Its default lies in /dev, which is the node's here.
+        terminationMessagePath: '/tmp/termination-log',
         // Mounts the device, keeps trusted extended attributes, and makes mount namespaces for its processes.
         securityContext: { privileged: true, readOnlyRootFilesystem: true, runAsUser: 0 },
         resources: { requests: requests ?? REQUESTS, ...(limits === undefined ? {} : { limits }) },

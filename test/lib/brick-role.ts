@@ -13,6 +13,9 @@ const METRICS_PORT = 9810;
 const FETCH =
   'fetch(process.argv[1]).then(async (r) => process.stdout.write(r.status + " " + (await r.text())), () => process.exit(1))';
 
+/** Copies of clients' mounts would keep those alive that are unmounted outside. */
+const SETUP = 'umount --lazy --all --types fuse.glusterfs; exec "$@"';
+
 export interface BrickRoleOptions {
   /** Its log and its state lie below it. */
   readonly directory: string;
@@ -38,17 +41,8 @@ export class BrickRole {
     const { directory, poolFile, brick, device, prefix, env } = options;
     await mkdir(directory, { recursive: true });
     const log = openSync(join(directory, 'brick.log'), 'a');
-    const container = [
-      'unshare',
-      '--mount',
-      '--pid',
-      '--fork',
-      '--kill-child=SIGKILL',
-      '--mount-proc',
-      'tini',
-      '-s',
-      '--',
-    ];
+    const namespaces = ['--mount', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
+    const container = ['unshare', ...namespaces, 'sh', '-c', SETUP, 'sh', 'tini', '-s', '--'];
     const flags = {
       'pool-file': poolFile,
       brick: String(brick),
