@@ -126,9 +126,9 @@ it(
       what: 'start of a brick',
       call: () => startOrDie(/^200 ok/),
       check: becomesWhole,
-      most: 4,
+      most: 2,
     });
-    expect(visited).toBeGreaterThanOrEqual(4);
+    expect(visited).toBeGreaterThanOrEqual(2);
   },
 );
 
@@ -141,9 +141,9 @@ it('so does one whose formatting was cut short before', { timeout: 900_000 }, as
       await startOrDie(/^200 ok/);
     },
     check: becomesWhole,
-    most: 3,
+    most: 2,
   });
-  expect(visited).toBeGreaterThanOrEqual(3);
+  expect(visited).toBeGreaterThanOrEqual(2);
 });
 
 it('one that is killed while it looks at a foreign filesystem leaves that alone', { timeout: 600_000 }, async () => {
@@ -162,6 +162,6 @@ it('one that is killed while it looks at a foreign filesystem leaves that alone'
     },
     most: 2,
   });
-  expect(visited).toBeGreaterThanOrEqual(2);
+  expect(visited).toBeGreaterThanOrEqual(1);
   await reset();
 });

@@ -92,7 +92,7 @@ describe('kill -9 between two steps of a hybrid volume', () => {
           await copies.forget(HANDLE);
           await user.create('v', WISH);
         },
-        most: 3,
+        most: 2,
       });
 
       await write(await user.use(HANDLE, mounted()));
@@ -109,7 +109,7 @@ describe('kill -9 between two steps of a hybrid volume', () => {
           await expectInPool();
           await copies.forget(HANDLE);
         },
-        most: 4,
+        most: 2,
       });
 
       await write(await user.use(HANDLE, mounted()));
@@ -122,7 +122,7 @@ describe('kill -9 between two steps of a hybrid volume', () => {
           await expectInPool();
           await write(await user.use(HANDLE, mounted()));
         },
-        most: 6,
+        most: 3,
       });
       await user.unpublish(HANDLE);
       const unstaged = await driver.killEverywhere({
@@ -134,7 +134,7 @@ describe('kill -9 between two steps of a hybrid volume', () => {
           await write(await user.use(HANDLE, mounted()));
           await user.unpublish(HANDLE);
         },
-        most: 3,
+        most: 2,
       });
       await retried(() => user.unstage(HANDLE));
       await removed(before);

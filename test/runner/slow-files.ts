@@ -1,5 +1,8 @@
 /** Files that take the longest, longest first: begun last, one of them would go on alone while the other lanes have nothing to do. */
 const SLOW_FILES: readonly string[] = [
+  'brick-kill-points.test.ts',
+  'hybrid-kill-points.test.ts',
+  'hybrid-nodes.test.ts',
   'copies.test.ts',
   'layouts.test.ts',
   'distributed.test.ts',
@@ -12,6 +15,8 @@ const SLOW_FILES: readonly string[] = [
   'healing-kill-points.test.ts',
   'half-renames.test.ts',
   'ephemeral.test.ts',
+  'hybrid.test.ts',
+  'brick-role.test.ts',
   'image-volumes.test.ts',
   'shared-blocks.test.ts',
 ];
