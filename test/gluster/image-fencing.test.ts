@@ -82,7 +82,7 @@ describe('an image on two nodes', { timeout: 120_000 }, () => {
       const outcomes = await Promise.allSettled(tries.map((user) => user.stage(handle, capability)));
       const winners = new Set(tries.filter((_, n) => outcomes[n]?.status === 'fulfilled'));
       expect(winners.size).toBe(1);
-      const images = (await loopDevices()).filter(({ file }) => file.includes('/rivals/image.'));
+      const images = (await loopDevices()).filter(({ file }) => file.includes(`${directory}/`));
       expect(images).toHaveLength(1);
       for (const user of users) await user.unstage(handle);
     }
