@@ -99,6 +99,7 @@ describe('three brick roles on machines of their own', { timeout: 300_000 }, () 
   });
 
   it('end on SIGTERM with nothing left to heal, and leave the device', async () => {
+    await pool.connected(volume.path);
     expect(await pool.roles[2]?.stop()).toBe(0);
     await writeFile(join(volume.path, 'without'), 'brick 2');
     const mounted = await readFile('/proc/self/mountinfo', 'utf8');
@@ -112,6 +113,7 @@ describe('three brick roles on machines of their own', { timeout: 300_000 }, () 
 
   it('serve on while the machine of one is cut off', async () => {
     const writer = await startSteadyWriter(join(volume.path, 'cut'), join(directory, 'cut.json'));
+    await pool.connected(volume.path);
     try {
       await pool.network.cut(0);
       await writer.goesOn(20);

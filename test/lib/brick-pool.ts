@@ -8,6 +8,7 @@ import { BrickRole } from './brick-role.js';
 import { Driver } from './driver.js';
 import { availableBytes } from './open-driver.js';
 import { mustRun, runCommand } from './run-command.js';
+import { PATHINFO_XATTR } from '../../src/gluster/pathinfo.js';
 import { waitFor } from './wait.js';
 
 const PORT = 24_100;
@@ -123,6 +124,19 @@ export class BrickPool {
         return waiting.every((count) => count === 0) ? true : undefined;
       },
       { timeoutMs: 120_000, intervalMs: 1_000 },
+    );
+  }
+
+  /** Waits until the client that has `path` mounted talks to all bricks: after one was away it tries again every few seconds. */
+  async connected(path: string): Promise<void> {
+    const flags = ['--absolute-names', '--only-values', '--name', PATHINFO_XATTR];
+    await waitFor(
+      'the client to have all bricks again',
+      async () => {
+        const answering = (await mustRun('getfattr', [...flags, path])).split('<POSIX(').length - 1;
+        return answering === this.roles.length ? true : undefined;
+      },
+      { timeoutMs: 60_000, intervalMs: 500 },
     );
   }
 
