@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nextToRenew } from './renew-pods.js';
+import { nextToRenew, RECONNECTED_MS } from './renew-pods.js';
 import { conditionsOf, judge, managedStatus, readyCondition, type BrickSight } from './status.js';
 import { poolOf, REPLICA_3 } from './test-pools.js';
 
@@ -107,13 +107,14 @@ it('a condition keeps the time of its last change', () => {
 
 describe('pods of bricks with an old version', () => {
   it('are made anew one at a time, while all bricks are up and healed', () => {
-    expect(nextToRenew([1, 2], [up, up, up])).toBe(1);
-    expect(nextToRenew([1, 2], [up, up, { ...up, pendingHeals: 4 }])).toBeUndefined();
-    expect(nextToRenew([1, 2], [up, up, { ...up, pendingHeals: undefined }])).toBeUndefined();
-    expect(nextToRenew([1, 2], [down, up, up])).toBeUndefined();
+    expect(nextToRenew([1, 2], [up, up, up], RECONNECTED_MS)).toBe(1);
+    expect(nextToRenew([1, 2], [up, up, { ...up, pendingHeals: 4 }], RECONNECTED_MS)).toBeUndefined();
+    expect(nextToRenew([1, 2], [up, up, { ...up, pendingHeals: undefined }], RECONNECTED_MS)).toBeUndefined();
+    expect(nextToRenew([1, 2], [down, up, up], RECONNECTED_MS)).toBeUndefined();
+    expect(nextToRenew([1, 2], [up, up, up], RECONNECTED_MS - 1)).toBeUndefined();
   });
 
   it('are made anew also when they do not run', () => {
-    expect(nextToRenew([0, 2], [up, up, down])).toBe(2);
+    expect(nextToRenew([0, 2], [up, up, down], RECONNECTED_MS)).toBe(2);
   });
 });
