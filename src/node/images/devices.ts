@@ -23,6 +23,8 @@ export interface ImageDevice extends LoopDevice {
 const DELETED = ' (deleted)';
 /** statfs(2) */
 const FUSE_SUPER_MAGIC = 0x65735546;
+/** statfs(2): XFS, ext4, btrfs. One device, one filesystem: a file with another device is another file. */
+const ON_A_DISK: readonly number[] = [0x58465342, 0xef53, 0x9123683e];
 const GONE_WITHIN_MS = 5_000;
 const POLL_MS = 50;
 
@@ -67,8 +69,8 @@ export async function imageDevicesOf(io: IoWorkers, attachment: Attachment, path
     const image = await tree.stat(`${path}/${posix.basename(file)}`);
     const isThisFile = image?.ino === backing.ino;
     if (backing.dev === tree.dev) found.push({ ...device, epoch, state: isThisFile ? 'live' : 'former' });
-    // The same file through another client of the pool, which may end at any time.
-    else if (isThisFile) found.push({ ...device, epoch, state: 'dead' });
+    // The same file through another client of the pool, which may end at any time. Two disks only happen to use the same number.
+    else if (isThisFile && !ON_A_DISK.includes(tree.fsType)) found.push({ ...device, epoch, state: 'dead' });
   }
   return found;
 }
