@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { failedPrecondition, messageOf } from '../base/errors.js';
+import { messageOf } from '../base/errors.js';
 import { BrickReadiness } from '../gluster/brick-readiness.js';
 import type { Daemon } from '../gluster/daemon.js';
 import { DirectoryLock } from '../gluster/directory-lock.js';
@@ -9,7 +9,7 @@ import { refuseForeignBrickProcesses } from '../gluster/pool-presence.js';
 import { preparePoolProcesses, removeRuntimeFiles, type PoolProcesses } from '../gluster/pool-processes.js';
 import { makePrivateDirectory } from '../gluster/private-files.js';
 import { remoteLayout, remoteQuota } from '../gluster/remote-pool.js';
-import { glusterVersion } from '../gluster/version.js';
+import { requireMechanism } from '../gluster/version.js';
 import { numberedBricks } from '../gluster/volfile/cluster.js';
 import type { PoolLayout } from '../gluster/volfile/layout.js';
 import { needsSelfHeal } from '../gluster/volfile/self-heal.js';
@@ -49,9 +49,7 @@ export class BrickServer {
    */
   static async start(options: BrickServerOptions): Promise<BrickServer> {
     const { config, index, directory } = options;
-    if (remoteQuota(config) === 'simple' && (await glusterVersion()).major < 11) {
-      throw failedPrecondition(`pool ${config.name}: quota simple needs GlusterFS 11 or later`);
-    }
+    await requireMechanism(config.name, remoteQuota(config));
     await makePrivateDirectory(directory);
     const lock = await DirectoryLock.acquire(directory);
     try {

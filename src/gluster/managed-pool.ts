@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { failedPrecondition, messageOf, unavailable } from '../base/errors.js';
+import { messageOf, unavailable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { bricksKey, type BrickPlaces } from '../linux/brick-connection.js';
 import { IoWorkers } from '../linux/io-workers.js';
@@ -18,7 +18,7 @@ import { setUpPool } from './pool-setup.js';
 import { makePrivateDirectory } from './private-files.js';
 import { renewProcesses } from './renew.js';
 import { checkBrickTlsFiles } from './tls-files.js';
-import { glusterVersion } from './version.js';
+import { requireMechanism } from './version.js';
 import { numberedBricks } from './volfile/cluster.js';
 import { bricksNeeded, groupsOf, shapeOf, type GroupShape } from './volfile/group-shape.js';
 import { needsSelfHeal } from './volfile/self-heal.js';
@@ -82,9 +82,7 @@ export class ManagedPool {
    */
   static async start(options: ManagedPoolOptions): Promise<ManagedPool> {
     const { config, quota, directory, log } = options;
-    if (quota === 'simple' && (await glusterVersion()).major < 11) {
-      throw failedPrecondition(`pool ${config.name}: quota simple needs GlusterFS 11 or later`);
-    }
+    await requireMechanism(config.name, quota);
     const certificate = config.tls === undefined ? undefined : await checkBrickTlsFiles(config.name, config.tls);
     await makePrivateDirectory(directory);
     const lock = await DirectoryLock.acquire(directory);

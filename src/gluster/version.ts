@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { failedPrecondition, isErrno, messageOf } from '../base/errors.js';
+import type { MechanismName } from '../quota/mechanism.js';
 import { PROGRAM_ENVIRONMENT } from './processes.js';
 
 export interface GlusterVersion {
@@ -35,4 +36,11 @@ export async function glusterVersion(): Promise<GlusterVersion> {
   const version = parseGlusterVersion(text);
   if (version === undefined) throw failedPrecondition(`glusterfs --version says ${JSON.stringify(text.slice(0, 100))}`);
   return version;
+}
+
+/** @throws KayalError FAILED_PRECONDITION when the installed glusterfs does not have the pool's mechanism, and as `glusterVersion` */
+export async function requireMechanism(pool: string, quota: MechanismName): Promise<void> {
+  if (quota === 'simple' && (await glusterVersion()).major < 11) {
+    throw failedPrecondition(`pool ${pool}: quota simple needs GlusterFS 11 or later`);
+  }
 }

@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.js';
 import type { ApiClient } from './api-client.js';
 import type { ApiResource } from './api-resource.js';
 import type { ApiWriter } from './api-writer.js';
+import { ifThere } from './if-there.js';
 
 export interface LeaderOptions {
   readonly client: ApiClient;
@@ -94,14 +95,9 @@ export class Leader {
     }
   }
 
-  async #read(): Promise<Lease | undefined> {
+  #read(): Promise<Lease | undefined> {
     const { client, resource, name } = this.#options;
-    try {
-      return await client.get(resource, name, leaseSchema);
-    } catch (error) {
-      if (error instanceof KayalError && error.code === 'NOT_FOUND') return undefined;
-      throw error;
-    }
+    return ifThere(client.get(resource, name, leaseSchema));
   }
 
   /** Takes or renews it. False: it is somebody else's, or could not be asked for. */

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
-import { isErrno, KayalError } from '../base/errors.js';
 import type { ApiClient } from '../kube/api-client.js';
 import type { ApiResource } from '../kube/api-resource.js';
+import { ifThere } from '../kube/if-there.js';
 import { POOL_LABEL, BRICK_LABEL } from './names.js';
 
 /** The kinds of objects that the operator makes or reads, in its namespace. */
@@ -32,16 +32,6 @@ export async function readSecret(
   const found = await ifThere(client.get(resource, name, secretSchema));
   const entries = Object.entries(found?.data ?? {});
   return Object.fromEntries(entries.map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
-}
-
-/** @returns undefined for what is not there */
-export async function ifThere<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof KayalError && error.code === 'NOT_FOUND') return undefined;
-    throw error;
-  }
 }
 
 const podSchema = v.object({
@@ -120,10 +110,4 @@ export function podProblem(pod: BrickPod | undefined): string {
     if (waiting !== undefined) return [waiting.reason, waiting.message].filter((text) => text !== undefined).join(': ');
   }
   return 'its pod is not ready';
-}
-
-/** True for connections that were refused or reset, which may pass. */
-export function isTransient(error: unknown): boolean {
-  if (error instanceof KayalError) return ['UNAVAILABLE', 'ABORTED'].includes(error.code);
-  return isErrno(error, 'ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT');
 }

@@ -1,5 +1,6 @@
 import { failedPrecondition } from '../base/errors.js';
-import { ifThere, resourcesIn, STORAGE_CLASSES, storageClassSchema } from './cluster-objects.js';
+import { ifThere } from '../kube/if-there.js';
+import { resourcesIn, STORAGE_CLASSES, storageClassSchema } from './cluster-objects.js';
 import { POOL_LABEL } from './names.js';
 import { poolsSecret, storageClass, type ObjectsOf } from './objects.js';
 import { FIELD_MANAGER, poolManager, type Reconciling } from './reconciling.js';

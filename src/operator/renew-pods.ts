@@ -1,5 +1,6 @@
 import type { ApiClient } from '../kube/api-client.js';
-import { ifThere, resourcesIn, statefulSetSchema, type BrickPod } from './cluster-objects.js';
+import { ifThere } from '../kube/if-there.js';
+import { resourcesIn, statefulSetSchema, type BrickPod } from './cluster-objects.js';
 import { brickName } from './names.js';
 import type { Reconciling } from './reconciling.js';
 import type { BrickSight, ConditionWish } from './status.js';
